@@ -4,7 +4,7 @@ Every datetime is UTC-aware; zone names are IANA's. `docs/design.md` tells how t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 
@@ -223,8 +223,7 @@ class Rendering:
     key_id: str
     """Which signing key its readers' links use, so that a retry is the same to the byte."""
     sender: str
-    """The From header's value, name and address."""
+    """The From header's value; this and the next two are folded and safe to stand in a header."""
     reply_to: str = ""
     list_id: str = ""
     language: str = "en"
-    headers: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
 def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
-    """Templates looked up in `folders`, the operator's before ours; `.html` escapes, `.txt` does not."""
+    """Templates of `folders`, the operator's before ours; `.html` escapes, `.txt` does not."""
     env = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader([str(folder) for folder in folders]),
         autoescape=lambda name: name is None or not name.endswith(".txt"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from publisher.core.model import Candidate
@@ -36,6 +37,14 @@ class Source(Protocol):
     def name(self) -> str:
         """Part of every article's identity; the same however the source was named to us."""
 
+    @property
+    def path(self) -> Path:
+        """Where to watch for changes."""
+
+    @property
+    def scope(self) -> str:
+        """What the keys that `present()` speaks for begin with; "" for all."""
+
     def changed(self) -> Iterator[Document]:
         """Documents that are new or altered since the last call; at the first call, all.
 
@@ -44,7 +53,7 @@ class Source(Protocol):
         """
 
     def present(self) -> frozenset[str] | None:
-        """Keys of all documents there now, as of the last `changed()`.
+        """Keys of all documents there now, listed when `changed()` began.
 
         None when absence says nothing: an article that left an archive page was not withdrawn.
         """

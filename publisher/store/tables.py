@@ -26,19 +26,19 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime, kept in UTC; SQLite has no zones, so there they are put back on reading."""
+    """An aware datetime, kept in UTC; SQLite has no zones: there UTC is put back on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError(f"a naive datetime reached the store: {value!r}")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -68,7 +68,7 @@ meta = Table(
     Column("value", String, nullable=False),
 )
 
-# One row. `n` gives seq and change; `low` the places below all others, for articles too old to mail.
+# One row. `n` gives seq and change; `low` the places below all others (too old to mail).
 counter = Table(
     "counter",
     metadata,
@@ -116,9 +116,15 @@ article = Table(
     Column("seq", BigInteger, unique=True),
     Column("change", BigInteger, nullable=False, default=0, index=True),
     Column("withdrawn_at", UtcDateTime),
+    Column("withdrawn_by", String, nullable=False, default=""),  # source or operator
+    Column("too_old", Boolean, nullable=False, default=False),  # on arrival: never mailed
     UniqueConstraint("source", "source_key", name="uq_article_source"),
-    Index("ix_article_waiting", "published_at", sqlite_where=text("seq IS NULL"),
-          postgresql_where=text("seq IS NULL")),
+    Index(
+        "ix_article_waiting",
+        "published_at",
+        sqlite_where=text("seq IS NULL"),
+        postgresql_where=text("seq IS NULL"),
+    ),
 )
 
 membership = Table(
@@ -299,10 +305,16 @@ delivery = Table(
     Column("answered_at", UtcDateTime),
     CheckConstraint("(edition_id IS NULL) <> (notice_id IS NULL)", name="one_origin"),
     UniqueConstraint("edition_id", "subscriber_id", name="uq_delivery_reader"),
-    Index("ix_delivery_due", "next_attempt_at", "id", sqlite_where=_CLAIMABLE,
-          postgresql_where=_CLAIMABLE),
-    Index("ix_delivery_in_flight", "lease_until", sqlite_where=_IN_FLIGHT,
-          postgresql_where=_IN_FLIGHT),
+    Index(
+        "ix_delivery_due",
+        "next_attempt_at",
+        "id",
+        sqlite_where=_CLAIMABLE,
+        postgresql_where=_CLAIMABLE,
+    ),
+    Index(
+        "ix_delivery_in_flight", "lease_until", sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT
+    ),
     Index("ix_delivery_subscriber", "subscriber_id"),
     Index("ix_delivery_variant", "variant_id", "state"),
 )

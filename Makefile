@@ -1,0 +1,54 @@
+# What a newcomer types. Everything below is stamped: a second run needs no network.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test acceptance lint tools lock clean
+
+demo: $(VENV)/.running ## a newspaper with feeds and mails on this machine, to look at
+	@$(BIN)/python -m publisher demo $(if $(ONCE),--once)
+
+test: $(VENV)/.developing ## every test but the slow acceptance runs
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+acceptance: $(VENV)/.developing ## the slow ones
+	$(BIN)/python -m pytest -m slow -s
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+tools: ## the programs that some tests need, from Debian's packages
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		chromium faketime newsboat
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --extra dev -c requirements.lock \
+		pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .demo dist
+
+# Debian's python3 may come without ensurepip: then its own pip installs into the environment.
+$(VENV)/.made:
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@touch $@
+
+PIP = $(if $(wildcard $(BIN)/pip),$(BIN)/python -m pip,$(PYTHON) -m pip --python $(BIN)/python)
+
+$(VENV)/.running: requirements.lock | $(VENV)/.made
+	@echo "Setting up $(VENV) (once)…"
+	@$(PIP) install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.developing: requirements-dev.lock | $(VENV)/.made
+	@echo "Setting up $(VENV) for tests (once)…"
+	@$(PIP) install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,348 @@
+"""The composition root: builds the parts from the settings and hands each what it needs.
+
+The stages know nothing of each other; what flows between them are rows, and here is where the
+functions of the store are given to the stages that asked for them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from publisher.core import tokens
+from publisher.core.addresses import check, parse_mailbox
+from publisher.core.edition import VariantContent
+from publisher.core.model import EVERYTHING, Newsletter, Site
+from publisher.core.outcome import Answer
+from publisher.delivery.connection import Connection, Envelope
+from publisher.delivery.message import Recipient, compose, message_id, preview
+from publisher.delivery.worker import Post, Totals, Worker
+from publisher.errors import ConfigurationError, NotFoundError, UnreadableError
+from publisher.feeds.build import Built, Output, build
+from publisher.kit import resources, secret
+from publisher.kit.jinja import environment
+from publisher.kit.lock import Lock
+from publisher.newsletters.plan import Planner
+from publisher.newsletters.renderings import Renderer
+from publisher.settings import Settings
+from publisher.settings import Source as SourceSettings
+from publisher.sources.archive_page import ArchivePageSource
+from publisher.sources.books import Books
+from publisher.sources.folder import FolderSource
+from publisher.sources.intake import Intake, Tally
+from publisher.sources.port import Source
+from publisher.store import (
+    articles,
+    editions,
+    ledger,
+    newsletters,
+    publication,
+    quarantine,
+    renderings,
+    schema,
+    shelf,
+    slots,
+    subscribers,
+    texts,
+)
+from publisher.store.engine import Database
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    articles: int
+    built: Built
+
+
+class App:
+    """The program's parts for one configuration; every method is one step of the data's way."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        """Opens the database, making it if it is new.
+
+        Raises ConfigurationError when the settings cannot work on this machine.
+        """
+        self.settings = settings
+        self.clock = clock
+        self.site: Site = settings.site_facts()
+        self.newsletters: dict[str, Newsletter] = {
+            each.slug: each for each in settings.newsletter_facts()
+        }
+        self.db = Database(settings.database_url())
+        schema.prepare(self.db)
+        with self.db.read() as conn:
+            settled = newsletters.is_settled(conn, settings.newsletter_facts())
+        if not settled:
+            with self.db.write() as conn:
+                newsletters.settle(conn, settings.newsletter_facts(), clock())
+
+    def close(self) -> None:
+        self.db.close()
+
+    # sources → articles
+
+    @cached_property
+    def intake(self) -> Intake:
+        books = Books(articles=articles, texts=texts, quarantine=quarantine)
+        return Intake(db=self.db, books=books, site=self.site)
+
+    def sources(self) -> list[Source]:
+        """The configured ones."""
+        return [self._source(each) for each in self.settings.sources]
+
+    def source_at(self, path: Path, *, kind: str | None, category: str) -> Source:
+        """A source for a path that was named by hand; `kind` None is told from the file.
+
+        The same file is the same article, whether a configured source or a hand names it.
+        """
+        if kind == "archive-page" or (kind is None and path.suffix.lower() == ".txt"):
+            return ArchivePageSource(path, self.settings.base, category)
+        if path.is_dir():
+            return self._folder(path, category, "")
+        return FolderSource.of_file(path, self.settings.base, self.site.zone, self.site.url + "/")
+
+    def take_in(self, source: Source) -> Tally:
+        """Raises UnreadableError when the source as a whole cannot be read."""
+        return self.intake.take(source, self.clock())
+
+    def retry(self) -> Tally:
+        """Read again every document that has something in quarantine."""
+        with self.db.read() as conn:
+            documents = {each.document for each in quarantine.listing(conn, limit=10_000)}
+        total = Tally()
+        for document in sorted(documents):
+            path = self.settings.path(document)
+            configured = next(
+                (
+                    each
+                    for each in self.settings.sources
+                    if each.kind == "archive-page" and self.settings.path(each.path) == path
+                ),
+                None,
+            )
+            source = (
+                self._source(configured)
+                if configured
+                else self.source_at(path, kind=None, category="")
+            )
+            try:
+                total.add(self.take_in(source))
+            except UnreadableError as error:
+                total.quarantined += 1
+                total.reasons.append(error.reason)
+        return total
+
+    def _source(self, configured: SourceSettings) -> Source:
+        path = self.settings.path(configured.path)
+        if configured.kind == "archive-page":
+            return ArchivePageSource(path, self.settings.base, configured.category)
+        return self._folder(path, configured.category, configured.url)
+
+    def _folder(self, path: Path, category: str, url: str) -> Source:
+        return FolderSource(path, self.settings.base, self.site.zone, url or self.site.url + "/")
+
+    # articles → feeds
+
+    def publish(self) -> Published:
+        """Make public what is due and bring the feeds' files up to date."""
+        return Published(articles=self.make_public(), built=self.build_feeds())
+
+    def make_public(self) -> int:
+        now = self.clock()
+        wake = {
+            slug: now + timedelta(seconds=each.window) for slug, each in self.newsletters.items()
+        }
+        count = 0
+        while True:
+            with self.db.write() as conn:
+                placed = publication.publish_due(conn, now=now)
+                if placed.live:
+                    slots.wake_immediate(conn, wake)
+            if not placed:
+                return count
+            count += placed.live + placed.old
+
+    def head(self) -> int:
+        """The last change: feeds built at an equal head are up to date."""
+        with self.db.read() as conn:
+            return shelf.head(conn)
+
+    def build_feeds(self) -> Built:
+        """Raises TransientError when a file cannot be written."""
+        with self.db.read() as conn:
+            return build(conn, shelf, self.output)
+
+    @cached_property
+    def output(self) -> Output:
+        return Output(
+            directory=self.settings.path(self.settings.feeds.directory),
+            entries=self.settings.feeds.entries,
+            site=self.site,
+            templates=(self.settings.path("templates/web"),),
+        )
+
+    # articles → editions
+
+    @cached_property
+    def planner(self) -> Planner:
+        return Planner(db=self.db, slots=slots, editions=editions, newsletters=self.newsletters)
+
+    def newsletter(self, slug: str) -> Newsletter:
+        """Raises NotFoundError, naming those there are."""
+        if slug not in self.newsletters:
+            there = ", ".join(self.newsletters) or "none is configured"
+            raise NotFoundError(f"there is no newsletter '{slug}' (there is: {there})")
+        return self.newsletters[slug]
+
+    # editions → deliveries → outcomes
+
+    @cached_property
+    def keys(self) -> secret.SigningKeys:
+        given = self.settings.secret
+        return secret.load(
+            self.settings.var / "secret.key", given.get_secret_value() if given else None
+        )
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        own = self.settings.path(self.settings.mail.templates)
+        return Renderer(
+            db=self.db,
+            book=renderings,
+            ledger=ledger,
+            newsletters=self.newsletters,
+            site=self.site,
+            templates=environment([own, resources.folder("templates/email")]),
+            key_id=self.keys.current[0],
+        )
+
+    def unsubscribe_url(self, subscription_id: int, key_id: str) -> str:
+        """The link in this subscription's mails; it never expires."""
+        token = tokens.sign(
+            tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id, self.keys.all[key_id]
+        )
+        return f"{self.site.url}/unsubscribe/{token}"
+
+    def worker(self) -> Worker:
+        """A sender of what is due; to be run by whoever holds the sender's lock."""
+        return Worker(
+            db=self.db,
+            ledger=ledger,
+            renderer=self.renderer,
+            relays=self.settings.relays,
+            post=self.post,
+            batch=self.settings.mail.batch,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def post(self) -> Post:
+        return Post(
+            senders={
+                slug: parse_mailbox(each.sender)[1] for slug, each in self.newsletters.items()
+            },
+            unsubscribe_url=self.unsubscribe_url,
+            hostname=self.site.url.split("://")[1].split("/")[0].split(":")[0],
+        )
+
+    def preview(self, newsletter: Newsletter) -> tuple[bytes, str]:
+        """The mail a new reader would get now, as a whole and its HTML part alone.
+
+        Raises NotFoundError when nothing is public yet, PermanentError when a template fails.
+        """
+        content = self._sample(newsletter)
+        return preview(self.renderer.mail(newsletter, content), content.planned_at)
+
+    async def send_test(self, newsletter: Newsletter, address: str) -> Answer:
+        """Mail the preview to an address, outside of the books.
+
+        Raises ConfigurationError without a relay, and what `preview` raises.
+        """
+        if not self.settings.relays:
+            raise ConfigurationError("no relay is configured (mail.relays)")
+        content = self._sample(newsletter)
+        rendering = self.renderer.mail(newsletter, content)
+        message = compose(
+            rendering,
+            Recipient(address=check(address)),
+            message_id=message_id("test", 0, 0, date=self.clock(), rendering=rendering),
+            date=self.clock(),
+        )
+        connection = Connection(self.settings.relays[0], hostname=self.post.hostname)
+        try:
+            return await connection.send(
+                Envelope(
+                    sender=self.post.senders[newsletter.slug], recipient=address, message=message
+                )
+            )
+        finally:
+            await connection.close()
+
+    def _sample(self, newsletter: Newsletter) -> VariantContent:
+        """The newest public articles of a newsletter, as an edition of this moment."""
+        with self.db.read() as conn:
+            wanted = None if EVERYTHING in newsletter.categories else set(newsletter.categories)
+            found = [
+                each
+                for each in shelf.newest(conn, None, 10 * newsletter.max_articles)
+                if wanted is None or wanted.intersection(each.categories)
+            ]
+            categories = {each.slug: each for each in shelf.categories(conn)}
+            head = shelf.head(conn)
+        if not found:
+            raise NotFoundError(f"nothing is public yet that {newsletter.slug} could hold")
+        return VariantContent(
+            newsletter=newsletter.slug,
+            cadence=newsletter.cadences[0],
+            zone=newsletter.zone,
+            locale="",
+            planned_at=self.clock(),
+            articles=tuple(found[: newsletter.max_articles]),
+            categories=categories,
+            change=head,
+        )
+
+    @property
+    def sender_lock(self) -> Lock:
+        """Who holds it is the only one that sends from this database on this machine."""
+        return Lock(self.settings.var / "sender.lock")
+
+    def take_back(self) -> int:
+        """Take back the rows that a killed sender had in flight; the caller holds the lock."""
+        with self.db.write() as conn:
+            return ledger.reclaim(conn, self.clock(), all_workers=self.db.is_sqlite)
+
+    async def deliver(self) -> Totals:
+        """Try once everything that is pending or deferred. The caller holds the sender's lock."""
+        self.take_back()
+        now = self.clock()
+        with self.db.write() as conn:
+            ledger.hasten(conn, now)
+        totals = await self.worker().run(due_by=now)
+        self.finish_editions()
+        return totals
+
+    def finish_editions(self) -> int:
+        with self.db.write() as conn:
+            return editions.finish(conn, self.clock())
+
+    # what the web needs of the store
+
+    def subscription_title(self, subscription_id: int) -> str | None:
+        with self.db.read() as conn:
+            slug = subscribers.newsletter_of(conn, subscription_id)
+            return None if slug is None else newsletters.title(conn, slug)
+
+    def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
+        with self.db.write() as conn:
+            return subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
+
+    def trouble(self) -> str | None:
+        """Why the program cannot do its work now, or None."""
+        self.head()
+        return None

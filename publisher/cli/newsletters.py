@@ -1,0 +1,169 @@
+"""`newsletters …` and `deliver`: what is planned, what it looks like, and sending it."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from publisher.app import App
+from publisher.cli.opening import opened
+from publisher.cli.output import Json, complain, say, say_json
+from publisher.errors import ConfigurationError
+from publisher.store import editions, ledger, slots, subscribers
+
+group = typer.Typer(
+    help="Look at newsletters, try them out, plan and hold them.", no_args_is_help=True
+)
+
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The newsletter's slug.")]
+
+
+@group.command("list")
+def list_(ctx: typer.Context, as_json: Json = False) -> None:
+    """The newsletters, their readers, and when each slot is due next."""
+    with opened(ctx) as app, app.db.read() as conn:
+        readers = subscribers.counts(conn)
+        rows = [
+            {
+                "slug": each.slug,
+                "title": each.title,
+                "cadences": [cadence.value for cadence in each.cadences],
+                "readers": readers.get(each.slug, 0),
+                "slots": [
+                    {
+                        "cadence": slot.time.cadence.value,
+                        "zone": slot.time.zone,
+                        "next_due_at": slot.next_due_at,
+                    }
+                    for slot in slots.with_readers(conn, each.slug)
+                ],
+            }
+            for each in app.newsletters.values()
+        ]
+    if as_json:
+        say_json(rows)
+        return
+    for each in app.newsletters.values():
+        cadences = ", ".join(each.cadences)
+        say(f"{each.slug}  «{each.title}»  {cadences}  {readers.get(each.slug, 0)} readers")
+
+
+@group.command()
+def preview(
+    ctx: typer.Context,
+    slug: Slug,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path(),
+) -> None:
+    """Write the next edition as a new reader would get it: SLUG.eml and SLUG.html."""
+    with opened(ctx) as app:
+        mail, html = app.preview(app.newsletter(slug))
+    for name, data in ((f"{slug}.eml", mail), (f"{slug}.html", html.encode())):
+        try:
+            (out / name).write_bytes(data)
+        except OSError as error:
+            raise ConfigurationError(f"{out / name} cannot be written: {error.strerror}") from error
+        say(str(out / name))
+
+
+@group.command()
+def test(
+    ctx: typer.Context,
+    slug: Slug,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS")],
+) -> None:
+    """Mail the preview to one address, outside of the books."""
+    with opened(ctx) as app:
+        answer = asyncio.run(app.send_test(app.newsletter(slug), address))
+    accepted = answer.code is not None and 200 <= answer.code < 300
+    said = f"{answer.code or ''} {answer.text or answer.kind.value}".strip()
+    if not accepted:
+        complain(f"not sent: {said}")
+        raise typer.Exit(1)
+    say(f"sent: {said}")
+
+
+@group.command()
+def send(
+    ctx: typer.Context,
+    slug: Slug,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="For every confirmed subscription, due or not.")
+    ] = False,
+) -> None:
+    """Plan what is due; `publisher deliver` or the daemon sends it."""
+    with opened(ctx) as app:
+        app.newsletter(slug)
+        now = app.clock()
+        planner = app.planner
+        count = planner.plan_now(slug, now) if at_once else planner.plan_due(now, slug)
+    say(f"{count} mails planned")
+
+
+@group.command()
+def pause(ctx: typer.Context, slug: Slug) -> None:
+    """Hold what is going out; nothing of it is lost."""
+    with opened(ctx) as app:
+        app.newsletter(slug)
+        with app.db.write() as conn:
+            count = editions.pause(conn, slug)
+    say(f"{count} paused")
+
+
+@group.command()
+def resume(ctx: typer.Context, slug: Slug) -> None:
+    """Go on with what was paused."""
+    with opened(ctx) as app:
+        app.newsletter(slug)
+        with app.db.write() as conn:
+            count = editions.resume(conn, slug)
+    say(f"{count} going on")
+
+
+@group.command()
+def cancel(ctx: typer.Context, slug: Slug) -> None:
+    """Give up what has not gone out yet, for good."""
+    with opened(ctx) as app:
+        app.newsletter(slug)
+        with app.db.write() as conn:
+            count = editions.cancel(conn, slug, app.clock())
+    say(f"{count} cancelled")
+
+
+def deliver(ctx: typer.Context, as_json: Json = False) -> None:
+    """Try once every mail that is pending or deferred."""
+    with opened(ctx) as app:
+        if not app.settings.relays:
+            _without_relay(app)
+            return
+        lock = app.sender_lock
+        if not lock.try_acquire():
+            say("another publisher is sending; it delivers what is due")
+            return
+        with lock:
+            totals = asyncio.run(app.deliver())
+    if as_json:
+        say_json(
+            {
+                "sent": totals.sent,
+                "deferred": totals.deferred,
+                "failed": totals.failed,
+                "unreachable": totals.unreachable,
+            }
+        )
+    else:
+        say(f"{totals.sent} sent, {totals.deferred} deferred, {totals.failed} failed")
+    if totals.unreachable:
+        complain(totals.unreachable)
+    if totals.failed or totals.unreachable:
+        raise typer.Exit(1)
+
+
+def _without_relay(app: App) -> None:
+    with app.db.read() as conn:
+        waiting = ledger.open_count(conn)
+    if waiting:
+        raise ConfigurationError(
+            f"{waiting} mails are pending but no relay is configured (mail.relays)"
+        )
+    say("0 sent, 0 deferred, 0 failed")

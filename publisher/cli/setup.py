@@ -1,0 +1,83 @@
+"""`init`, `status`, `check` and `db …`: setting up, and seeing that all is well."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from publisher.checkup import checks
+from publisher.cli.opening import load_settings, opened
+from publisher.cli.output import Json, complain, say, say_json
+from publisher.errors import ConfigurationError, PublisherError
+from publisher.kit import resources
+from publisher.store import schema
+from publisher.store import status as store_status
+from publisher.store.engine import Database
+
+database = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path(),
+) -> None:
+    """Write a working configuration into a folder (this one unless named)."""
+    target = folder / "config" / "publisher.toml"
+    sample = (resources.folder("config") / "publisher.toml").read_text(encoding="utf-8")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (folder / "articles").mkdir(exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(sample)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{target} is there already; nothing was changed") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or target} cannot be written: {error.strerror}"
+        ) from error
+    say(f"wrote {target}")
+    say(f"Put articles (Markdown or HTML) into {folder / 'articles'} and start `publisher run`.")
+
+
+def status(ctx: typer.Context, as_json: Json = False) -> None:
+    """Counts, what is due next, what waits, and what was quarantined."""
+    with opened(ctx) as app, app.db.read() as conn:
+        now = store_status.read(conn)
+    if as_json:
+        say_json(asdict(now))
+        return
+    say(f"articles       {now.articles} public in {now.feeds} categories")
+    if now.embargo_ends:
+        say(f"next to come   {now.embargo_ends:%Y-%m-%d %H:%M} UTC")
+    for newsletter, count in now.subscriptions.items():
+        say(f"readers        {count} of {newsletter}")
+    for slot in now.next_due:
+        say(f"next due       {slot.time.newsletter} {slot.next_due_at:%Y-%m-%d %H:%M} UTC")
+    states = ", ".join(f"{count} {state}" for state, count in sorted(now.deliveries.items()))
+    say(f"mails          {states or 'none yet'}; {now.backlog} to go")
+    say(f"quarantine     {now.quarantined or 'nothing'}")
+    for each in now.quarantine:
+        item = f" ({each.item})" if each.item else ""
+        say(f"  {each.document}{item}: {each.reason}")
+
+
+def check(ctx: typer.Context) -> None:
+    """Look whether everything that is configured works: files, database, templates, relays."""
+    problems = 0
+    with opened(ctx) as app:
+        for name, look in checks(app):
+            try:
+                say(f"ok    {name}: {look()}")
+            except PublisherError as error:
+                problems += 1
+                complain(f"{name}: {error}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@database.command()
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the database to the shape of this version."""
+    db = Database(load_settings(ctx).database_url())
+    say("upgraded" if schema.upgrade(db) else "nothing to do")
+    db.close()

@@ -1,0 +1,147 @@
+"""`subscribers …`: who gets what, kept by the operator."""
+
+import csv
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, astuple, fields
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+import typer
+
+from publisher.cli.opening import opened
+from publisher.cli.output import Json, complain, say, say_json
+from publisher.core import checks
+from publisher.core.model import EVERYTHING, Cadence
+from publisher.core.wishes import Wishes
+from publisher.errors import NotFoundError
+from publisher.store import shelf, subscribers
+
+group = typer.Typer(help="Add readers, change what they get, let them go.", no_args_is_help=True)
+
+T = TypeVar("T")
+Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
+NewsletterOption = Annotated[str, typer.Option("--newsletter", metavar="SLUG")]
+
+
+@group.command()
+def add(
+    ctx: typer.Context,
+    address: Address,
+    newsletter: NewsletterOption,
+    name: Annotated[str, typer.Option()] = "",
+    categories: Annotated[
+        str | None, typer.Option(help="Slugs with commas between them; * for all.")
+    ] = None,
+    cadence: Annotated[Cadence | None, typer.Option()] = None,
+    at: Annotated[str | None, typer.Option(metavar="HH:MM")] = None,
+    weekday: Annotated[str | None, typer.Option(metavar="mon…sun")] = None,
+    zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")] = None,
+    locale: Annotated[str, typer.Option(metavar="TAG", help="Language of the mails.")] = "",
+    since: Annotated[
+        str | None, typer.Option(metavar="14d", help="Give articles published since, too.")
+    ] = None,
+) -> None:
+    """Add a reader who agreed elsewhere, or change the choice of one who is there."""
+    chosen = [each.strip() for each in categories.split(",")] if categories else None
+    wishes = Wishes(
+        categories=tuple(filter(None, chosen)) if chosen else None,
+        cadence=cadence,
+        at=_checked(checks.time_of_day, at, "--at"),
+        weekday=_checked(checks.weekday, weekday, "--weekday"),
+        zone=_checked(checks.zone, zone, "--zone"),
+    )
+    age = _checked(_days, since, "--since")
+    with opened(ctx) as app:
+        to = app.newsletter(newsletter)
+        now = app.clock()
+        consent = {"given_at": now.isoformat(), "how": "added by an operator"}
+        with app.db.write() as conn:
+            reader = subscribers.ensure(
+                conn, address, name=name, zone=zone or "", locale=locale, now=now
+            )
+            is_new = subscribers.subscribe(
+                conn,
+                reader.id,
+                to,
+                wishes,
+                consent=consent,
+                now=now,
+                since=now - timedelta(days=age) if age is not None else None,
+            )
+            found = subscribers.subscription_of(conn, reader.id, to.slug)
+            there = {each.slug for each in shelf.categories(conn)} | {EVERYTHING}
+    for slug in wishes.categories or ():
+        if slug not in there:
+            complain(f"note: there is no category '{slug}' yet")
+    slot = found.slot if found else ""
+    say(f"{'added' if is_new else 'changed'}: {reader.address} gets {slot}")
+
+
+@group.command()
+def show(ctx: typer.Context, address: Address, as_json: Json = False) -> None:
+    """What is known of a reader."""
+    with opened(ctx) as app, app.db.read() as conn:
+        reader = subscribers.find(conn, address)
+        if reader is None:
+            raise NotFoundError(f"there is no subscriber {address}")
+        subscriptions = subscribers.subscriptions_of(conn, reader.id)
+    if as_json:
+        say_json({**asdict(reader), "subscriptions": [asdict(each) for each in subscriptions]})
+        return
+    say(f"{reader.address}  {reader.name}  {reader.state}")
+    for each in subscriptions:
+        categories = ", ".join(each.categories) if each.categories else "all of it"
+        say(f"  {each.newsletter}: {each.state}, {each.slot}, {categories}")
+
+
+@group.command()
+def unsubscribe(ctx: typer.Context, address: Address, newsletter: NewsletterOption) -> None:
+    """End a subscription; what was not sent yet is cancelled."""
+    with opened(ctx) as app, app.db.write() as conn:
+        reader = subscribers.find(conn, address)
+        found = reader and subscribers.subscription_of(conn, reader.id, newsletter)
+        if not found:
+            raise NotFoundError(f"{address} does not get '{newsletter}'")
+        ended = subscribers.unsubscribe(conn, found.id, by="operator", now=app.clock())
+    say(f"{'unsubscribed' if ended else 'had left before'}: {address} from {newsletter}")
+
+
+@group.command()
+def export(
+    ctx: typer.Context,
+    newsletter: Annotated[str | None, typer.Option(metavar="SLUG")] = None,
+    as_json: Json = False,
+) -> None:
+    """All subscriptions, as CSV or JSON."""
+    with opened(ctx) as app, app.db.read() as conn:
+        rows = list(subscribers.everyone(conn, newsletter))
+    if as_json:
+        say_json([asdict(each) for each in rows])
+        return
+    writer = csv.writer(sys.stdout)
+    writer.writerow([each.name for each in fields(subscribers.Exported)])
+    for row in rows:
+        writer.writerow([_harmless(cell) for cell in astuple(row)])
+
+
+def _harmless(cell: str) -> str:
+    """A spreadsheet runs what begins so as a formula."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _days(value: str) -> int:
+    found = re.fullmatch(r"(\d{1,5})d", value)
+    if found is None:
+        raise ValueError(f"'{value}' is not a number of days like 14d")
+    return int(found[1])
+
+
+def _checked(check: Callable[[str], T], value: str | None, option: str) -> T | None:
+    if value is None:
+        return None
+    try:
+        return check(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error

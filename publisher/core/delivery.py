@@ -1,0 +1,44 @@
+"""A claimed mail to one reader, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from publisher.core.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of the ledger that a worker has claimed."""
+
+    delivery_id: int
+    claim: str
+    lease_until: datetime
+    attempt: int
+    """This one, counted from 1."""
+    first_attempt_at: datetime
+    rendering_id: int
+    edition_id: int
+    newsletter: str
+    planned_at: datetime
+    subscriber_id: int
+    subscription_id: int
+    address: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a claimed row is to say from now on."""
+
+    delivery_id: int
+    claim: str
+    outcome: Outcome
+    relay: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    jobs: Sequence[Job]
+    to_render: Sequence[int]
+    """Variants that due rows wait for: they have no rendering, or one that is out of date."""

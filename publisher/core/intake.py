@@ -1,0 +1,86 @@
+"""Decides what an offered article means for what is already known of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from publisher.core.model import Enclosure, Image, Related
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A candidate after cleaning: what an article would say, fit to be kept and shown."""
+
+    title: str
+    summary: str
+    body_html: str
+    paragraphs: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    language: str = ""
+    url: str = ""
+    slug: str = ""
+    aliases: tuple[str, ...] = ()
+    image: Image | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+    related: tuple[Related, ...] = ()
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    draft: bool = False
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store holds of the same article."""
+
+    id: str
+    content_hash: str
+    published_at: datetime
+    updated_at: datetime
+    public: bool
+    withdrawn: bool
+    withdrawn_by: str = ""
+    """By "source" or "operator"; what an operator withdrew, no source brings back."""
+
+
+class Step(StrEnum):
+    NEW = "new"
+    REVISE = "revised"
+    SAME = "same"
+    SKIP = "skipped"
+    WITHDRAW = "withdrawn"
+    REVIVE = "revived"
+
+
+def decide(known: Known | None, offered: Offered) -> Step:
+    """What to do with an offered article. A category more or less is not a revision: see intake."""
+    if known is None:
+        return Step.SKIP if offered.draft else Step.NEW
+    if known.withdrawn_by == "operator":
+        return Step.SKIP
+    if offered.draft:
+        return Step.SKIP if known.withdrawn else Step.WITHDRAW
+    if known.withdrawn:
+        return Step.REVIVE
+    return Step.SAME if known.content_hash == offered.content_hash else Step.REVISE
+
+
+def dates(
+    known: Known | None, offered: Offered, now: datetime, nth: int = 0
+) -> tuple[datetime, datetime]:
+    """When it was published and last changed.
+
+    An article without a date gets that of its arrival, the nth of one page n seconds earlier, so
+    that the order of the page stays. Once public, `published` never moves; `updated` moves with
+    each edit, to the date the source gives where that is later than the one we had.
+    """
+    if known is None:
+        published = offered.published_at or now - timedelta(seconds=nth)
+        return published, max(published, offered.updated_at or published)
+    published = known.published_at
+    if not known.public:
+        published = offered.published_at or published
+        return published, max(published, offered.updated_at or published)
+    given = offered.updated_at
+    return published, given if given and known.updated_at < given <= now else now

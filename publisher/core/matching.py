@@ -1,0 +1,260 @@
+"""Tells which articles of a text page are already known, by what they say.
+
+A page comes again and again, grown on top, cut short, reordered, mended here and there, or under
+another category. Its articles are paired one to one with those known from text pages, the strongest
+likeness first; what is left over is new, unless most of it stands in an article we have.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from publisher.core.archive_page import TextArticle
+from publisher.core.likeness import Likeness, Text, begins, breaks_off, likeness
+from publisher.core.model import Related
+from publisher.core.words import Words, is_beginning, runs, words
+
+LEAST_HASHES = 3
+"""Of a paragraph's runs, how many stand in its keys: a mended word may have taken the least one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownText:
+    id: str
+    title: str
+    paragraphs: tuple[str, ...]
+    related: tuple[Related, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Not known in any form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The known article, word for word."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """The known article, altered."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The known article broken off before its end; what is known of it stays as it is."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Another article of the same page once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """Mostly text of another article without being it: for a person to look at."""
+
+    of: str
+    """The known article's id; empty when the other is new on the same page."""
+    reason: str
+
+
+Verdict = New | Same | Revised | Cut | Repeated | Fragment
+
+
+class _Pair(NamedTuple):
+    """Sorts by strength; `order` settles the rest, so that the outcome is always the same."""
+
+    likeness: Likeness
+    share: float
+    order: tuple[int, int]
+    page: int
+    known: int
+
+
+def keys(title: str, paragraphs: Sequence[str]) -> frozenset[int]:
+    """Signed 64-bit hashes under which the store finds every article that `match` could pair.
+
+    Of the title, of each paragraph, and the least hashes of each paragraph's five-word runs.
+    """
+    blocks = [words(text) for text in (title, *paragraphs)]
+    found = {_hash(block) for block in blocks if block}
+    for block in blocks[1:]:
+        found.update(sorted(map(_hash, set(runs(block))))[:LEAST_HASHES])
+    return frozenset(found)
+
+
+def match(page: Sequence[TextArticle], known: Sequence[KnownText]) -> tuple[Verdict, ...]:
+    """What each article of the page is, in page order; no two are the same known one.
+
+    `known` needs to hold those that share a key with an article of the page; more do no harm.
+    """
+    return _Matcher(page, known).verdicts()
+
+
+class _Matcher:
+    def __init__(self, page: Sequence[TextArticle], known: Sequence[KnownText]) -> None:
+        self.page = [Text(a.title, a.paragraphs, a.related) for a in page]
+        self.known = [Text(a.title, a.paragraphs, a.related) for a in known]
+        self.ids = [article.id for article in known]
+        self.with_title = _index((text.title,) for text in self.known)
+        self.with_run = _index(text.pool for text in self.known)
+        self.shared = [
+            Counter(k for run in text.runs for k in self.with_run.get(run, ()))
+            for text in self.page
+        ]
+        self.repeated = _repeated(self.page)
+        self.twins = self._pair()
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        found: dict[int, Verdict] = dict.fromkeys(self.repeated, Repeated())
+        for page, known in self.twins.items():
+            found[page] = self._paired(page, known)
+        # A leftover may stand in another leftover; the longer of the two is then the article.
+        rest = [n for n in range(len(self.page)) if n not in found]
+        for page in sorted(rest, key=lambda n: (-self.page[n].length, n)):
+            found[page] = self._leftover(page, found)
+        for page, known in self.twins.items():
+            # Its end stands below it under a heading of its own: nothing was taken away.
+            after = found.get(page + 1)
+            continued = isinstance(after, Fragment) and after.of == self.ids[known]
+            if continued and found[page] != Same(self.ids[known]) and self._breaks_off(page, known):
+                found[page] = Cut(self.ids[known])
+        return tuple(found[n] for n in range(len(self.page)))
+
+    def _pair(self) -> dict[int, int]:
+        """The page's articles with their known twins, by position."""
+        pairs = [
+            pair
+            for page in range(len(self.page))
+            if page not in self.repeated
+            for pair in self._candidates(page)
+        ]
+        pairs.sort(key=lambda pair: (-pair.likeness, -pair.share, pair.order))
+        twins: dict[int, int] = {}
+        taken: set[int] = set()
+        for pair in pairs:
+            if pair.page not in twins and pair.known not in taken:
+                twins[pair.page] = pair.known
+                taken.add(pair.known)
+        return twins
+
+    def _candidates(self, page: int) -> Iterator[_Pair]:
+        text = self.page[page]
+        titled = self.with_title.get(text.title, ())
+        possible = set(titled)
+        possible.update(k for k in self.shared[page] if self._may_pair(page, k))
+        begun = [k for k in titled if self._breaks_off(page, k)] if self._ends_page(page) else []
+        for known in sorted(possible):
+            shared, covered = self._overlap(page, known)
+            kind = likeness(text, self.known[known], shared, covered)
+            if known in begun and kind != Likeness.IDENTICAL:
+                # The same title may head several; then whatever else is known decides.
+                alone = all(k == known or self._stands_whole(k) for k in begun)
+                kind = Likeness.BEGINNING if alone else Likeness.TITLE_ALONE
+            if kind is not None:
+                yield _Pair(kind, shared + covered, (page, known), page, known)
+
+    def _may_pair(self, page: int, known: int) -> bool:
+        """A quick look: with another title, the first paragraph or most runs must be the same."""
+        text, other = self.page[page], self.known[known]
+        mostly = 2 * self.shared[page][known] > len(text.runs)
+        return mostly or text.paragraphs[:1] == other.paragraphs[:1]
+
+    def _overlap(self, page: int, known: int) -> tuple[float, float]:
+        """Which part of the page article's runs the known one holds, and the other way round."""
+        text, other = self.page[page], self.known[known]
+        shared = self.shared[page][known]
+        if not shared:
+            return 0.0, 0.0
+        return shared / len(text.runs), len(other.runs & text.pool) / max(len(other.runs), 1)
+
+    def _paired(self, page: int, known: int) -> Verdict:
+        text, other, id_ = self.page[page], self.known[known], self.ids[known]
+        if text.said == other.said:
+            if text.related == other.related:
+                return Same(id_)
+            cut = self._ends_page(page) and breaks_off(text.related, other.related)
+            return Cut(id_) if cut else Revised(id_)
+        return Cut(id_) if self._ends_page(page) and self._breaks_off(page, known) else Revised(id_)
+
+    def _leftover(self, page: int, found: dict[int, Verdict]) -> Verdict:
+        text = self.page[page]
+        others = [n for n in found if n != page and not isinstance(found[n], Repeated | Fragment)]
+        if self._ends_page(page) and any(begins(text, self.page[n], ()) for n in others):
+            return Repeated()
+        near = next((self.twins[n] for n in range(page, -1, -1) if n in self.twins), None)
+        # What holds most of it holds a good part of its runs; a line that stands everywhere is not.
+        enough = len(text.runs) / 10
+        candidates = {k for k, count in self.shared[page].items() if count >= enough}
+        if self._ends_page(page):
+            candidates.update(range(len(self.known)))
+        held = [(self._held(page, self.known[k]), k == near, -k) for k in candidates]
+        best = max(held, default=(0.0, False, 0))
+        if best[0]:
+            return Fragment(self.ids[-best[2]], _reason(self.known[-best[2]]))
+        for other in sorted(others):
+            unlike = text.runs.isdisjoint(self.page[other].pool)
+            if not unlike and self._held(page, self.page[other]):
+                twin = self.twins.get(other)
+                return Fragment("" if twin is None else self.ids[twin], _reason(self.page[other]))
+        return New()
+
+    def _held(self, page: int, other: Text) -> float:
+        """Which part of the article's words stands in the other; 0 unless it is most of it."""
+        text = self.page[page]
+        held = [
+            paragraph
+            for n, paragraph in enumerate(text.paragraphs, 1)
+            if other.holds(paragraph)
+            or (
+                self._ends_page(page)
+                and n == len(text.paragraphs)
+                and any(is_beginning(paragraph, block) for block in other.blocks)
+            )
+        ]
+        share = sum(map(len, held)) / max(text.length, 1)
+        return share if share > 1 / 2 and len(held) > len(text.paragraphs) / 2 else 0.0
+
+    def _ends_page(self, page: int) -> bool:
+        return page == len(self.page) - 1
+
+    def _breaks_off(self, page: int, known: int) -> bool:
+        """Whether the page's article is the known one without its end (or whole)."""
+        return begins(self.page[page], self.known[known], self.with_title)
+
+    def _stands_whole(self, known: int) -> bool:
+        """Whether an article of the page says exactly what the known one does."""
+        return any(text.said == self.known[known].said for text in self.page)
+
+
+def _repeated(page: Sequence[Text]) -> frozenset[int]:
+    """Positions of articles that stand further up already."""
+    first: dict[tuple[Words, tuple[Words, ...]], int] = {}
+    return frozenset(n for n, text in enumerate(page) if first.setdefault(text.said, n) != n)
+
+
+def _index(texts: Iterable[Collection[Words]]) -> dict[Words, list[int]]:
+    index: dict[Words, list[int]] = defaultdict(list)
+    for number, entries in enumerate(texts):
+        for entry in entries:
+            index[entry].append(number)
+    return dict(index)
+
+
+def _hash(said: Words) -> int:
+    digest = hashlib.blake2b(" ".join(said).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _reason(other: Text) -> str:
+    return f"most of it stands in the article “{other.name}”"

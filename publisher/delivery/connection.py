@@ -1,0 +1,136 @@
+"""One kept connection to a mail relay: opened when needed, one mail at a time.
+
+It never raises for what a server says or fails to say: every attempt ends in an `Answer`.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+from aiosmtplib import (
+    SMTP,
+    SMTPException,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+
+from publisher.core.addresses import check, needs_smtputf8
+from publisher.core.outcome import Answer, Kind, printable_reply
+from publisher.core.relay import Relay
+from publisher.errors import PermanentError, TransientError
+
+COMMAND_TIMEOUT = 60.0  # seconds
+FINAL_DOT_TIMEOUT = 600.0  # seconds, RFC 5321 section 4.5.3.2.6: giving up sooner sends twice
+IDLE_LIMIT = 30.0  # seconds; a connection kept for longer is often gone at the other end
+_CLOSING = 421  # the server ends the session, whatever was asked (RFC 5321 section 3.8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    sender: str
+    recipient: str
+    message: bytes
+
+
+class RelayError(TransientError):
+    """The relay cannot be used now: it is away, or refuses us as a whole."""
+
+
+class Connection:
+    def __init__(self, relay: Relay, *, hostname: str) -> None:
+        """`hostname` is how we greet the relay."""
+        self.relay = relay
+        self._hostname = hostname
+        self._client: SMTP | None = None
+        self._used_at = 0.0
+
+    async def open(self) -> None:
+        """Connect, secure and log in, unless that is done. Raises RelayError."""
+        now = asyncio.get_running_loop().time()
+        if self._client is not None:
+            if self._client.is_connected and now - self._used_at < IDLE_LIMIT:
+                return
+            await self.close()
+        relay = self.relay
+        client = SMTP(
+            hostname=relay.host,
+            port=relay.port,
+            username=relay.username or None,
+            password=relay.password or None,
+            use_tls=relay.tls == "implicit",
+            start_tls=relay.tls == "starttls",
+            local_hostname=self._hostname,
+            timeout=COMMAND_TIMEOUT,
+        )
+        try:
+            await client.connect()
+        except (SMTPException, OSError, ssl.SSLError, ValueError) as error:
+            client.close()
+            reason = printable_reply(str(error)) or type(error).__name__
+            raise RelayError(f"relay {relay.name}: {reason}") from error
+        self._client = client
+        self._used_at = now
+
+    async def send(self, envelope: Envelope) -> Answer:
+        """Hand over one mail to one recipient; the answer is the server's, or what went wrong."""
+        try:
+            recipient = check(envelope.recipient)
+        except PermanentError as error:
+            return Answer(kind=Kind.REFUSED_HERE, text=str(error))
+        try:
+            await self.open()
+        except RelayError as error:
+            return Answer(kind=Kind.LOST, text=str(error))
+        client = self._client
+        assert client is not None  # open() made it
+        options: list[str] = []
+        if needs_smtputf8(recipient):
+            if not client.supports_extension("smtputf8"):
+                return Answer(
+                    kind=Kind.REFUSED_HERE,
+                    text="5.6.7 the relay does not take international addresses (SMTPUTF8)",
+                )
+            options.append("SMTPUTF8")
+        answer = await self._transact(client, envelope, recipient, options)
+        self._used_at = asyncio.get_running_loop().time()
+        if answer.kind is not Kind.ANSWERED or answer.code == _CLOSING:
+            await self.close()
+        return answer
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            if client.is_connected:
+                await client.quit(timeout=2)
+        except (SMTPException, OSError):
+            pass
+        finally:
+            client.close()
+
+    async def _transact(
+        self, client: SMTP, envelope: Envelope, recipient: str, options: list[str]
+    ) -> Answer:
+        handing_over = False
+        try:
+            await client.mail(envelope.sender, options=options, encoding="utf-8")
+            await client.rcpt(recipient, encoding="utf-8")
+            handing_over = True
+            reply = await client.data(envelope.message, timeout=FINAL_DOT_TIMEOUT)
+            return Answer(kind=Kind.ANSWERED, code=reply.code, text=printable_reply(reply.message))
+        except SMTPResponseException as error:
+            await self._reset(client)
+            return Answer(kind=Kind.ANSWERED, code=error.code, text=printable_reply(error.message))
+        except (SMTPServerDisconnected, SMTPTimeoutError, OSError, SMTPException) as error:
+            kind = Kind.LOST_AFTER_DATA if handing_over else Kind.LOST
+            client.close()
+            return Answer(kind=kind, text=printable_reply(str(error)))
+
+    async def _reset(self, client: SMTP) -> None:
+        """Make ready for the next mail after a refusal; else this connection is of no more use."""
+        try:
+            await client.rset()
+        except (SMTPException, OSError):
+            client.close()

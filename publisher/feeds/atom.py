@@ -1,0 +1,46 @@
+"""Writes a feed as Atom (RFC 4287)."""
+
+from html import escape
+
+from feedgen.entry import FeedEntry
+
+from publisher.feeds.feed import Entry, Feed, enclosures_of
+from publisher.feeds.generator import added_to, generator_of
+
+TYPE = "application/atom+xml"
+
+
+def atom(feed: Feed) -> bytes:
+    """The same feed gives the same bytes."""
+    made = generator_of(feed, feed.atom_url, TYPE)
+    made.id(feed.atom_url)
+    made.author(name=feed.author)  # for entries that name none (RFC 4287, 4.1.1)
+    for entry in feed.entries:
+        _write(entry, feed, made.add_entry(order="append"))
+    written: bytes = made.atom_str(pretty=True)
+    return written
+
+
+def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
+    made.id(entry.id)
+    made.title(entry.title)
+    made.updated(entry.updated)
+    made.published(entry.published)
+    made.content(entry.html or f"<p>{escape(entry.teaser or entry.title)}</p>", type="html")
+    if entry.summary:
+        made.summary(entry.summary)
+    for name in entry.authors:
+        made.author(name=name)
+    for slug, title in entry.categories:
+        made.category(term=slug, label=title)
+    added = added_to(made)
+    if entry.language and entry.language != feed.language:
+        added.language = entry.language
+    added.element("link", href=entry.url, rel="alternate", type="text/html")
+    for each in enclosures_of(entry):
+        added.element(
+            "link", href=each.url, rel="enclosure", type=each.type, length=str(each.length)
+        )
+    for other in entry.related:
+        if other.url:
+            added.element("link", href=other.url, rel="related", title=other.title)

@@ -1,0 +1,291 @@
+"""Makes the feeds folder agree with what is public, touching only the files that change."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from publisher import __version__
+from publisher.core.model import Article, Category, Site
+from publisher.errors import ConfigurationError, TransientError
+from publisher.feeds import archive, manifest
+from publisher.feeds.addresses import ALL
+from publisher.feeds.atom import atom
+from publisher.feeds.feed import Entry, entry_of, feed_of
+from publisher.feeds.json_feed import json_feed
+from publisher.feeds.manifest import Manifest, Record
+from publisher.feeds.opml import opml
+from publisher.feeds.pages import Link, Pages
+from publisher.feeds.port import Shelf
+from publisher.feeds.rss import rss
+from publisher.feeds.text import one_line
+from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
+from publisher.kit.resources import folder
+
+_log = structlog.get_logger()
+
+_FORMATS = {"rss.xml": rss, "atom.xml": atom, "feed.json": json_feed}
+_NAV = 10  # sections that fit beside each other at the top of a page
+_TOP = 7  # stories of the front page above its sections
+_SECTIONS = 12  # of the front page
+_STORIES = 6  # of one of them
+_PACKED = {".css", ".svg", ".txt"}  # what else lies in static/ is compressed as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What is to be built, and where."""
+
+    directory: Path
+    site: Site
+    entries: int = 50
+    """Articles in a feed."""
+    templates: tuple[Path, ...] = ()
+    """The operator's own template folders, looked into before ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build did."""
+
+    feeds: int
+    """How many there are: one a category, and that of all together."""
+    pages: int
+    """Pages of articles made anew or taken away."""
+    written: int
+    """Files written or removed, each compressed twin counted."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """What could not be built (a category's slug) and why: its old files stay till it can."""
+
+
+def build(conn: Connection, shelf: Shelf, output: Output) -> Built:
+    """Bring the folder up to date with what `conn` reads; another build under way is waited for.
+
+    `conn` is to be one snapshot from which nothing has been read yet: who waited reads afterwards.
+    Raises TransientError when the folder cannot be written, ConfigurationError for a template
+    that cannot be used.
+    """
+    with locked(output.directory / ".built.lock"):
+        return _Build(conn, shelf, output).run()
+
+
+class _Build:
+    def __init__(self, conn: Connection, shelf: Shelf, output: Output) -> None:
+        self._conn = conn
+        self._shelf = shelf
+        self._site = output.site
+        self._root = output.directory
+        self._entries = output.entries
+        self._folders = (*output.templates, folder("templates/web"))
+        self._head = shelf.head(conn)
+        self._categories = {each.slug: each for each in shelf.categories(conn)}
+        self._titles = {slug: one_line(each.title) for slug, each in self._categories.items()}
+        self._abouts = {
+            slug: manifest.mark(replace(each, change=0)) for slug, each in self._categories.items()
+        }
+        self._abouts[ALL] = ""
+        self._then = self._remembered()
+        self._problems: list[tuple[str, str]] = []
+        self._written = 0
+        self._article_pages = 0
+
+    def run(self) -> Built:
+        self._static()
+        self._articles()
+        records = {}
+        for category in (None, *self._categories.values()):
+            slug = category.slug if category else ALL
+            with self._set_apart(slug):
+                records[slug] = self._category(slug, category)
+        with self._set_apart("index"):
+            self._front()
+        manifest.save(
+            self._root,
+            Manifest(
+                fingerprint=self._then.fingerprint,
+                nav=self._nav_mark,
+                head=self._then.head if self._problems else self._head,
+                article_pages=_folders_in(self._root / "articles"),
+                categories=records,
+            ),
+        )
+        return Built(
+            feeds=len(self._categories) + 1,
+            pages=self._article_pages,
+            written=self._written,
+            problems=tuple(self._problems),
+        )
+
+    def _remembered(self) -> Manifest:
+        """What was built before, as far as it still holds."""
+        files = manifest.mark_of_files(self._folders)
+        facts = (__version__, self._site, self._entries, archive.PAGE, files)
+        fingerprint = manifest.mark(*facts)
+        then = manifest.load(self._root, fingerprint)
+        # A category's title stands on pages of articles too. A new category stands on none yet.
+        renamed = any(
+            self._abouts.get(slug, record.about) != record.about
+            for slug, record in then.categories.items()
+        )
+        return Manifest(fingerprint=fingerprint) if renamed else then
+
+    @cached_property
+    def _pages(self) -> Pages:
+        return Pages(self._site, self._folders)
+
+    @cached_property
+    def _sections(self) -> list[Category]:
+        """Those without a parent that has a feed itself, by title: an order that news leaves be."""
+        top = (each for each in self._categories.values() if each.parent not in self._categories)
+        return sorted(top, key=lambda each: (each.title.casefold(), each.slug))
+
+    @cached_property
+    def _nav(self) -> list[Link]:
+        return [self._pages.link(each) for each in self._sections[:_NAV]]
+
+    @cached_property
+    def _nav_mark(self) -> str:
+        return manifest.mark(*(each.slug for each in self._sections[:_NAV]))
+
+    def _static(self) -> None:
+        """The style sheet and the like; of two of a name the operator's."""
+        found: dict[str, Path] = {}
+        for each in reversed(self._folders):
+            found |= {path.name: path for path in each.glob("static/*") if path.is_file()}
+        for name, path in sorted(found.items()):
+            self._write(path.read_bytes(), "static", name, packed=path.suffix in _PACKED)
+
+    def _articles(self) -> None:
+        """The pages of articles that have no address of their own; those of the withdrawn go."""
+        since = self._then.head
+        if _folders_in(self._root / "articles") < self._then.article_pages:
+            since = -1
+        for batch in self._shelf.changed_since(self._conn, since):
+            for article in batch:
+                with self._set_apart(f"articles/{article.slug}"):
+                    self._article(article)
+
+    def _article(self, article: Article) -> None:
+        path = inside(self._root, "articles", article.slug, "index.html")
+        if article.url or article.withdrawn_at is not None:
+            before = self._written
+            self._written += remove_with_gzip(path)
+            self._article_pages += self._written > before
+            return
+        standing = (self._categories.get(slug) for slug in article.categories)
+        categories = [category for category in standing if category]
+        page = self._pages.article(self._entry(article), categories)
+        self._write(page, "articles", article.slug, "index.html")
+        self._article_pages += 1
+
+    def _category(self, slug: str, category: Category | None) -> Record:
+        """All files of a category; what was built from the same facts and is there is left be."""
+        change = category.change if category else self._head
+        then = self._then.categories.get(slug)
+        if then and not self._there(slug, then.last):
+            then = None
+        if then and then.change == change and self._then.nav == self._nav_mark:
+            return then
+        key = category.slug if category else None
+        count = self._shelf.count(self._conn, key)
+        last, index = archive.full_pages(count), archive.on_index(count)
+        newest = self._shelf.newest(self._conn, key, max(self._entries, index))
+        entries = [self._entry(article) for article in newest]
+        removed = self._shelf.last_removal(self._conn, key)
+        feed = feed_of(self._site, category, entries[: self._entries], removed)
+        files = {name: made(feed) for name, made in _FORMATS.items()}
+        files["index.html"] = self._pages.category(
+            category, self._nav, entries[:index], page=None, last=last
+        )
+        for number in self._pages_touched(key, then, last):
+            self._archive_page(slug, category, number, last)
+        for name, data in files.items():
+            self._write(data, slug, name)
+        self._remove_pages(slug, last)
+        return Record(change=change, about=self._abouts[slug], last=last)
+
+    def _pages_touched(self, key: str | None, then: Record | None, last: int) -> range:
+        """The numbered pages that may read differently than before."""
+        if then is None:
+            return range(1, last + 1)
+        first = last + 1
+        lowest = self._shelf.lowest_touched(self._conn, key, then.change)
+        if lowest is not None:
+            first = archive.page_of(self._shelf.count(self._conn, key, below=lowest))
+        if last != then.last:  # the newest numbered page says where the newer articles are
+            first = min(first, last, then.last)
+        return range(max(first, 1), last + 1)
+
+    def _archive_page(self, slug: str, category: Category | None, number: int, last: int) -> None:
+        key = category.slug if category else None
+        start = (number - 1) * archive.PAGE
+        articles = self._shelf.oldest_first(self._conn, key, start, archive.PAGE)
+        entries = [self._entry(article) for article in reversed(articles)]
+        own = [self._pages.link(category)] if category else []
+        page = self._pages.category(category, own, entries, page=number, last=last)
+        self._write(page, slug, "page", str(number), "index.html")
+
+    def _remove_pages(self, slug: str, last: int) -> None:
+        with suppress(FileNotFoundError):
+            for each in list(inside(self._root, slug, "page").iterdir()):
+                if each.name.isdecimal() and int(each.name) > last:
+                    path = inside(self._root, slug, "page", each.name, "index.html")
+                    self._written += remove_with_gzip(path)
+
+    def _front(self) -> None:
+        """The front page and the list of feeds; each story stands once, the newest on top."""
+        if self._then.head == self._head and self._all_there("index.html", "feeds.opml"):
+            return
+        top = self._shelf.newest(self._conn, None, _TOP)
+        shown = {article.id for article in top}
+        sections: list[tuple[Category, Sequence[Entry]]] = []
+        busiest = sorted(self._sections, key=lambda each: (-each.change, each.slug))[:_SECTIONS]
+        for category in (each for each in self._sections if each in busiest):
+            newest = self._shelf.newest(self._conn, category.slug, _TOP + 2 * _STORIES)
+            fresh = [article for article in newest if article.id not in shown][:_STORIES]
+            shown.update(article.id for article in fresh)
+            if fresh:
+                sections.append((category, [self._entry(article) for article in fresh]))
+        everything = sorted(self._categories.values(), key=lambda each: each.title.casefold())
+        entries = [self._entry(article) for article in top]
+        self._write(self._pages.front(everything, self._nav, entries, sections), "index.html")
+        feeds = [feed_of(self._site, each, (), None) for each in (None, *everything)]
+        self._write(opml(one_line(self._site.title), feeds), "feeds.opml")
+
+    def _entry(self, article: Article) -> Entry:
+        return entry_of(article, self._site, self._titles)
+
+    def _write(self, data: bytes, *parts: str, packed: bool = True) -> None:
+        path = inside(self._root, *parts)
+        self._written += write_with_gzip(path, data) if packed else write_if_changed(path, data)
+
+    def _there(self, slug: str, last: int) -> bool:
+        pages = (f"{slug}/page/{number}/index.html" for number in range(1, last + 1))
+        feeds = (f"{slug}/{name}" for name in (*_FORMATS, "index.html"))
+        return self._all_there(*feeds, *pages)
+
+    def _all_there(self, *names: str) -> bool:
+        return all((self._root / each).is_file() for name in names for each in (name, f"{name}.gz"))
+
+    @contextmanager
+    def _set_apart(self, what: str) -> Iterator[None]:
+        """A fault here is said and must not keep the rest from being built."""
+        try:
+            yield
+        except (ConfigurationError, TransientError, SQLAlchemyError):
+            raise  # these would come again with every category
+        except Exception as error:
+            _log.exception("feed not built", feed=what)
+            self._problems.append((what, str(error) or type(error).__name__))
+
+
+def _folders_in(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return sum(1 for each in os.scandir(path) if each.is_dir())
+    return 0

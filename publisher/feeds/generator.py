@@ -1,0 +1,81 @@
+"""feedgen behind an adapter that mends what feedgen 1.0 gets wrong.
+
+It drops rel, type and length of Atom entry links, cannot write an RSS author without an address,
+a `media:content` or an entry's language: those elements come from an extension of ours. It also
+changes the locale of the whole process for each date it formats: here dates are formatted without.
+"""
+
+from datetime import datetime
+from email.utils import format_datetime
+
+import feedgen.entry
+import feedgen.feed
+from feedgen.entry import FeedEntry
+from feedgen.ext.base import BaseExtension
+from feedgen.feed import FeedGenerator
+from lxml import etree
+
+from publisher.feeds.feed import Feed
+
+_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+DC = "http://purl.org/dc/elements/1.1/"
+MEDIA = "http://search.yahoo.com/mrss/"
+
+
+def rfc2822(moment: datetime) -> str:
+    """As RSS wants it: English names whatever the locale, a numeric zone."""
+    return format_datetime(moment)
+
+
+feedgen.feed.formatRFC2822 = rfc2822
+feedgen.entry.formatRFC2822 = rfc2822
+
+
+class Added(BaseExtension):  # type: ignore[misc]  # feedgen has no types
+    """What feedgen cannot write of an entry: elements at its end, and its language."""
+
+    def __init__(self) -> None:
+        self.language = ""
+        self._elements: list[tuple[str, dict[str, str], str | None]] = []
+
+    def element(self, tag: str, text: str | None = None, **attributes: str) -> None:
+        self._elements.append((tag, attributes, text))
+
+    def extend_atom(self, entry: etree._Element) -> etree._Element:
+        if self.language:
+            entry.set(_XML_LANG, self.language)
+        return self.extend_rss(entry)
+
+    def extend_rss(self, entry: etree._Element) -> etree._Element:
+        for tag, attributes, text in self._elements:
+            etree.SubElement(entry, tag, attributes).text = text
+        return entry
+
+
+class _RssNames(BaseExtension):  # type: ignore[misc]  # feedgen has no types
+    """Declares the namespaces that RSS items use, once, at the top."""
+
+    def extend_ns(self) -> dict[str, str]:
+        return {"dc": DC, "media": MEDIA}
+
+
+def generator_of(feed: Feed, self_url: str, self_type: str) -> FeedGenerator:
+    """A feedgen feed with all that its RSS and its Atom have in common, but without entries."""
+    made = FeedGenerator()
+    made.register_extension("names", _RssNames, None, atom=False, rss=True)
+    made.title(feed.title)
+    made.description(feed.description)
+    made.subtitle(feed.description)
+    made.language(feed.language)
+    made.updated(feed.updated)
+    made.generator("publisher")  # no version: a new one would alter every feed
+    made.link(href=self_url, rel="self", type=self_type)
+    made.link(href=feed.html_url, rel="alternate", type="text/html")  # last: it is RSS's own link
+    return made
+
+
+def added_to(entry: FeedEntry) -> Added:
+    """Where to put what feedgen cannot write of this entry."""
+    entry.register_extension("added", Added)
+    added: Added = entry.added
+    return added

@@ -1,0 +1,50 @@
+"""Writes a feed as JSON Feed 1.1."""
+
+import json
+from datetime import datetime
+
+from publisher.feeds.feed import Entry, Feed
+
+TYPE = "application/feed+json"
+
+
+def json_feed(feed: Feed) -> bytes:
+    """The same feed gives the same bytes."""
+    written = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": feed.title,
+        "home_page_url": feed.html_url,
+        "feed_url": feed.json_url,
+        "description": feed.description,
+        "language": feed.language,
+        "authors": [{"name": feed.author}],
+        "items": [_item(entry, feed) for entry in feed.entries],
+    }
+    return json.dumps(written, ensure_ascii=False).encode() + b"\n"
+
+
+def _item(entry: Entry, feed: Feed) -> dict[str, object]:
+    image = entry.image
+    item: dict[str, object] = {
+        "id": entry.id,
+        "url": entry.url,
+        "title": entry.title,
+        # An item must have one of the two.
+        **({"content_html": entry.html} if entry.html else {"content_text": entry.teaser}),
+        "summary": entry.summary,
+        "image": image.url if image else "",
+        "date_published": _moment(entry.published),
+        "date_modified": _moment(entry.updated),
+        "authors": [{"name": name} for name in entry.authors],
+        "tags": [title for _, title in entry.categories],
+        "language": entry.language if entry.language != feed.language else "",
+        "attachments": [
+            {"url": each.url, "mime_type": each.type, "size_in_bytes": each.length}
+            for each in entry.enclosures
+        ],
+    }
+    return {key: value for key, value in item.items() if value or key == "content_text"}
+
+
+def _moment(value: datetime) -> str:
+    return value.isoformat(timespec="seconds")

@@ -1,0 +1,145 @@
+"""Article bodies as clean HTML: a stranger's markup, Markdown or paragraphs made fit to publish."""
+
+import re
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import quote, urljoin, urlsplit
+
+import nh3
+from markdown_it import MarkdownIt
+
+from publisher.kit.text import shallow, without_controls
+
+_TAGS = {
+    "a", "abbr", "address", "aside", "audio", "b", "bdi", "bdo", "blockquote", "br", "caption",
+    "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em",
+    "figcaption", "figure", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i",
+    "img", "ins", "kbd", "li", "mark", "ol", "p", "picture", "pre", "q", "rp", "rt", "ruby", "s",
+    "samp", "section", "small", "source", "span", "strong", "sub", "summary", "sup", "table",
+    "tbody", "td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var", "video", "wbr",
+}  # fmt: skip
+# Not form: one left open would take the rest of the article with it.
+_GONE_WITH_CONTENT = {
+    "applet", "button", "canvas", "datalist", "embed", "frameset", "head", "iframe", "math",
+    "noembed", "noframes", "object", "option", "script", "select", "style", "svg", "template",
+    "textarea", "title", "xmp",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "*": {"dir", "lang", "title"},
+    "a": {"href", "hreflang"},
+    "audio": {"src"},
+    "blockquote": {"cite"},
+    "col": {"span"},
+    "colgroup": {"span"},
+    "del": {"cite", "datetime"},
+    "img": {"alt", "height", "sizes", "src", "srcset", "width"},
+    "ins": {"cite", "datetime"},
+    "li": {"value"},
+    "ol": {"reversed", "start", "type"},
+    "q": {"cite"},
+    "source": {"height", "media", "sizes", "src", "srcset", "type", "width"},
+    "td": {"align", "colspan", "rowspan"},
+    "th": {"align", "colspan", "rowspan", "scope"},
+    "time": {"datetime"},
+    "video": {"height", "poster", "src", "width"},
+}
+_SCHEMES = {"http", "https", "mailto", "tel"}
+_EMBEDDABLE = {"http", "https"}
+_ADDRESSES = {"href", "src", "cite", "poster"}
+
+_ALWAYS_FINE = {"alt", "title", "rel", "media", "sizes"}
+_WORDS = re.compile(r"[\w:.+/-]{1,40}%?")
+_DIRECTIONS = {"ltr", "rtl", "auto"}
+
+_IN_ADDRESS_IGNORED = re.compile(r"[\t\n\r\x00-\x1f\x7f-\x9f]")
+_NOT_IN_ADDRESS = re.compile(r'[\s<>"{}|^`]')
+_IMAGE_CANDIDATE = re.compile(r"([^\s,]\S*(?<!,))([^,]*)")
+_SIZE = re.compile(r"(?:[0-9.]{1,9}[wxh]\s?){0,2}")
+
+_NOSCRIPT = re.compile(r"</?noscript[^<>]*>", re.IGNORECASE)
+_IMAGE_WITHOUT_SOURCE = re.compile(r'<img(?: (?!src)[a-z]+="[^"]*")*>')
+_H1 = re.compile(r"<(/?)h1(?=[ >])")
+
+_markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def clean(html: str, base_url: str) -> str:
+    """`html` with what a news article needs and nothing else; the same input, the same bytes.
+
+    Every address in it is absolute, relative ones counting from `base_url`; one that cannot be
+    made so, or has another scheme than http, https, mailto or tel, is dropped. So are jumps within
+    the page (`#x`): what they lead to has lost its id, which could clash with those of the page
+    around it. A first-rank heading becomes a second: the title is the page's first.
+    """
+    # What noscript holds (the true image of a lazy one) is mere text to nh3.
+    html = shallow(_NOSCRIPT.sub("", without_controls(html)))
+
+    def attribute(tag: str, name: str, value: str) -> str | None:
+        if name in _ADDRESSES:
+            return _address(value, base_url, _SCHEMES if tag == "a" else _EMBEDDABLE)
+        if name == "srcset":
+            return _srcset(value, base_url)
+        if name == "dir":
+            return value.lower() if value.lower() in _DIRECTIONS else None
+        if name in _ALWAYS_FINE:
+            return value
+        return value if not value or _WORDS.fullmatch(value) else None
+
+    cleaned = nh3.clean(
+        html,
+        tags=_TAGS,
+        clean_content_tags=_GONE_WITH_CONTENT,
+        attributes=_ATTRIBUTES,
+        attribute_filter=attribute,
+        # One a tag: nh3 writes several in an order that varies from run to run.
+        set_tag_attribute_values={"audio": {"controls": ""}, "video": {"controls": ""}},
+        url_schemes=_SCHEMES,
+    )
+    # Character references (`&#1;`) become characters only while nh3 reads them.
+    cleaned = without_controls(cleaned)
+    return _IMAGE_WITHOUT_SOURCE.sub("", _H1.sub(r"<\1h2", cleaned)).strip()
+
+
+def from_markdown(text: str) -> str:
+    """CommonMark with tables and strikethrough as HTML, still to be cleaned."""
+    tokens = _markdown.parse(without_controls(text))
+    for token in tokens:
+        # Alignment as an attribute: styles are not kept.
+        if token.type in ("th_open", "td_open") and (style := token.attrGet("style")):
+            token.attrs = {"align": str(style).removeprefix("text-align:")}
+    rendered: str = _markdown.renderer.render(tokens, _markdown.options, {})
+    return rendered
+
+
+def from_paragraphs(paragraphs: Iterable[str]) -> str:
+    """Plain paragraphs as HTML; empty ones are left out."""
+    return "\n".join(
+        f"<p>{escape(paragraph.strip(), quote=False)}</p>"
+        for paragraph in map(without_controls, paragraphs)
+        if paragraph.strip()
+    )
+
+
+def _address(value: str, base_url: str, schemes: set[str]) -> str | None:
+    """`value` as a browser would understand it (WHATWG URL), absolute; None if it cannot be."""
+    value = _IN_ADDRESS_IGNORED.sub("", value).strip()
+    if not value or value.startswith("#"):
+        return None
+    try:
+        if not urlsplit(value).scheme:
+            value = urljoin(base_url, value.replace("\\", "/"))
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    if parts.scheme not in schemes or (parts.scheme in _EMBEDDABLE and not parts.hostname):
+        return None
+    return _NOT_IN_ADDRESS.sub(lambda match: quote(match[0]), value)
+
+
+def _srcset(value: str, base_url: str) -> str | None:
+    kept = []
+    for candidate in _IMAGE_CANDIDATE.finditer(value):
+        url, size = _address(candidate[1], base_url, _EMBEDDABLE), candidate[2].strip()
+        if url and _SIZE.fullmatch(size):
+            kept.append(f"{url} {size}".rstrip())
+    return ", ".join(kept) or None

@@ -1,0 +1,231 @@
+"""An edition's mail, made once for all readers with the same content: subject and MIME body."""
+
+import hashlib
+import re
+import traceback
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import css_inline
+from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError
+
+from publisher.core import splice
+from publisher.core.addresses import format_mailbox, format_phrase, parse_mailbox
+from publisher.core.headers import cut, one_line
+from publisher.core.model import Article, Cadence, Category, Newsletter, Rendering, Site
+from publisher.errors import PermanentError
+from publisher.newsletters.stories import Link, Story, link, sections, story
+from publisher.newsletters.translations import Words, direction, locale_of, words
+
+MAX_HTML = 80_000
+"""Bytes. Gmail clips a mail's HTML at 102 KB and hides the unsubscribe link with the rest."""
+MAX_LINKS = 60
+
+READER = ("name", "address", "unsubscribe_url")
+"""What a template may print of its reader, as `{{ reader.name }}`; filled in for each."""
+
+_SUBJECT = 180
+_PREHEADER = 140
+_LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_INLINER = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionContent:
+    """All that a rendering depends on besides the templates."""
+
+    newsletter: Newsletter
+    site: Site
+    cadence: Cadence
+    articles: tuple[Article, ...]
+    """Shown with standfirst, the lead first."""
+    more: tuple[Article, ...] = ()
+    """Over the newsletter's maximum: shown as links."""
+    categories: Mapping[str, Category]
+    """By slug: those that this edition shows."""
+    planned_at: datetime
+    locale: str
+    """The reader's wish; where it has no words here, the newsletter's language is taken."""
+    zone: str
+    key_id: str
+
+
+def render(content: EditionContent, templates: Environment) -> Rendering:
+    """Renders the newsletter's `.html` and `.txt` templates; the same content gives the same bytes.
+
+    Raises PermanentError, naming template and line, when a template fails, and for a sender,
+    reply-to or list-id that cannot stand in a header.
+    """
+    newsletter, site = content.newsletter, content.site
+    locale = locale_of(content.locale, newsletter.language, site.language)
+    stories = tuple(story(each, site, content.categories) for each in content.articles)
+    links = tuple(link(each, site) for each in content.more)
+    subject = _subject(content, stories, words(locale))
+    fixed = _context(content, locale, subject, stories)
+
+    def html(amount: "_Amount") -> str:
+        names = fixed | amount.of(stories, links)
+        page = _run(templates, f"{newsletter.template}.html", names)
+        try:
+            return _INLINER.inline(page)
+        except ValueError as error:
+            raise PermanentError(f"{newsletter.template}.html: {error}") from error
+
+    amount, page = _largest_that_fits(_amounts(len(stories)), html)
+    text = _run(templates, f"{newsletter.template}.txt", fixed | amount.of(stories, links))
+    parts = (
+        splice.encode(_BLANK_LINES.sub("\n\n", text).lstrip("\n")),
+        splice.encode(page, escape=True),
+    )
+    # `=_` never comes out of quoted-printable (RFC 2045 6.7), so no part can hold the boundary.
+    boundary = "=_" + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+    name, address = parse_mailbox(newsletter.sender)
+    return Rendering(
+        subject=subject,
+        body=_alternatives(boundary, *parts),
+        boundary=boundary,
+        key_id=content.key_id,
+        sender=format_mailbox(name or newsletter.title, address),
+        reply_to=format_mailbox(*parse_mailbox(newsletter.reply_to)) if newsletter.reply_to else "",
+        list_id=format_phrase(newsletter.title, _list_id(newsletter, site)),
+        language=locale,
+    )
+
+
+def fingerprint(newsletter: Newsletter, site: Site, templates: Environment) -> str:
+    """Changes with everything but articles that a rendering of `newsletter` is made of."""
+    digest = hashlib.sha256(repr((newsletter, site)).encode("utf-8", "replace"))
+    for name in sorted(templates.list_templates()):
+        if templates.loader and name.endswith((".html", ".txt")):
+            source = templates.loader.get_source(templates, name)[0]
+            digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Amount:
+    """How much of an edition is shown: so many stories, so many links, the rest as a number."""
+
+    stories: int
+    links: int
+
+    def of(self, stories: tuple[Story, ...], links: tuple[Link, ...]) -> dict[str, object]:
+        shown, listed = stories[: self.stories], stories[self.stories :] + links
+        return {
+            "lead": shown[0] if shown else None,
+            "sections": sections(shown[1:]),
+            "links": listed[: self.links],
+            "left_out": max(0, len(listed) - self.links),
+        }
+
+
+def _amounts(stories: int) -> list[_Amount]:
+    """From all to least: first the last stories become links, then the links become fewer."""
+    least = min(1, stories)
+    return [_Amount(count, MAX_LINKS) for count in range(stories, least, -1)] + [
+        _Amount(least, count) for count in range(MAX_LINKS, -1, -1)
+    ]
+
+
+def _largest_that_fits(
+    amounts: list[_Amount], html: Callable[[_Amount], str]
+) -> tuple[_Amount, str]:
+    page = html(amounts[0])
+    if _fits(page):
+        return amounts[0], page
+    index = bisect_left(amounts, True, lo=1, key=lambda amount: _fits(html(amount)))
+    amount = amounts[min(index, len(amounts) - 1)]
+    return amount, html(amount)
+
+
+def _fits(page: str) -> bool:
+    return len(page.encode("utf-8", "replace")) <= MAX_HTML
+
+
+def _context(
+    content: EditionContent, locale: str, subject: str, stories: tuple[Story, ...]
+) -> dict[str, object]:
+    """The names in a template that do not depend on how much is shown."""
+    spoken = words(locale)
+    return {
+        "title": one_line(content.newsletter.title),
+        "site": one_line(content.site.title),
+        "site_url": f"{content.site.url}/feeds/",
+        "contact": one_line(content.site.contact),
+        "edition": spoken.edition(content.cadence),
+        "immediate": content.cadence is Cadence.IMMEDIATE,
+        "planned_at": content.planned_at,
+        "zone": content.zone,
+        "locale": locale,
+        "direction": direction(locale),
+        "words": spoken,
+        "subject": subject,
+        "preheader": _preheader(stories),
+        "reader": {name: splice.mark(name) for name in READER},
+    }
+
+
+def _subject(content: EditionContent, stories: tuple[Story, ...], spoken: Words) -> str:
+    title = one_line(content.newsletter.title)
+    if not stories:
+        return one_line(f"{title}: {spoken.nothing}", _SUBJECT)
+    others = len(content.articles) + len(content.more) - 1
+    lead = cut(stories[0].title, _SUBJECT // 2)
+    headline = spoken.and_more % {"lead": lead, "count": others} if others else stories[0].title
+    if content.cadence is Cadence.IMMEDIATE:
+        return one_line(headline, _SUBJECT)
+    return one_line(f"{title}: {headline}", _SUBJECT)
+
+
+def _preheader(stories: tuple[Story, ...]) -> str:
+    """What a list of mails shows after the subject: the headlines that the subject does not."""
+    others = " · ".join(each.title for each in stories[1:])
+    return one_line(others or "".join(each.standfirst for each in stories), _PREHEADER)
+
+
+def _run(templates: Environment, name: str, context: Mapping[str, object]) -> str:
+    try:
+        return templates.get_template(name).render(context)
+    except TemplateNotFound as error:
+        raise PermanentError(f"template {error.name} is missing") from error
+    except TemplateSyntaxError as error:
+        where = f"{error.name or name}, line {error.lineno}"
+        raise PermanentError(f"template {where}: {error.message}") from error
+    except Exception as error:  # whatever an operator's expression can raise
+        raise PermanentError(f"template {_place(error, name)}: {error}") from error
+
+
+def _place(error: Exception, name: str) -> str:
+    """Template and line from the traceback, in which Jinja gives the template's own lines."""
+    suffix = name.rpartition(".")[2]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.endswith(suffix):
+            return f"{Path(frame.filename).name}, line {frame.lineno}"
+    return name
+
+
+def _alternatives(boundary: str, text: bytes, html: bytes) -> bytes:
+    mark = b"--" + boundary.encode("ascii")
+    out = b""
+    for subtype, part in ((b"plain", text), (b"html", html)):
+        out += (
+            mark + b"\r\nContent-Type: text/" + subtype + b"; charset=utf-8\r\n"
+            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + part + b"\r\n"
+        )
+    return out + mark + b"--\r\n"
+
+
+def _list_id(newsletter: Newsletter, site: Site) -> str:
+    """`slug.host` (RFC 2919), unless the configuration names another."""
+    slug, host = newsletter.slug, urlsplit(site.url).hostname or "localhost"
+    if not slug.isascii():
+        slug = "xn--" + slug.encode("punycode").decode("ascii")
+    wanted = newsletter.list_id or f"{slug}.{host}"
+    if not _LIST_ID.fullmatch(wanted):
+        raise PermanentError(f"list_id of {newsletter.slug}: '{one_line(wanted)}' is no list-id")
+    return wanted

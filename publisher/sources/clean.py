@@ -1,0 +1,105 @@
+"""Cleans a candidate at the door: after this no stranger's byte is trusted less than our own."""
+
+from dataclasses import asdict, replace
+from urllib.parse import urljoin, urlsplit
+
+from publisher.core.identity import stable_hash
+from publisher.core.intake import Offered
+from publisher.core.model import Candidate, Image, Related, Site
+from publisher.errors import UnreadableError
+from publisher.kit import html
+from publisher.kit.text import clean_line, clean_text, inline_text
+
+
+def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
+    """What the candidate says, fit to be kept. Raises UnreadableError if it says nothing."""
+    base = base_url or site.url + "/"
+    paragraphs = tuple(filter(None, map(clean_line, candidate.paragraphs)))
+    body = html.from_paragraphs(paragraphs) if paragraphs else candidate.body_html
+    body_html = html.clean(body, base)
+    title = clean_line(candidate.title)
+    summary = clean_text(candidate.summary)
+    if not title and not inline_text(body_html) and not summary:
+        raise UnreadableError("it has neither a title nor text")
+    names = tuple(filter(None, map(clean_line, candidate.categories)))
+    offered = Offered(
+        title=title,
+        summary=summary,
+        body_html=body_html,
+        paragraphs=paragraphs,
+        authors=tuple(filter(None, map(clean_line, candidate.authors))),
+        categories=names or (site.default_category,),
+        language=_language(candidate.language),
+        url=_web_address(candidate.url, base),
+        slug=clean_line(candidate.slug),
+        aliases=tuple(filter(None, map(clean_line, candidate.aliases))),
+        image=_image(candidate.image, base),
+        enclosures=tuple(
+            replace(each, url=url, type=clean_line(each.type))
+            for each in candidate.enclosures
+            if (url := _web_address(each.url, base))
+        ),
+        related=tuple(
+            Related(
+                title=clean_line(each.title),
+                url=_web_address(each.url, base),
+                caption=clean_line(each.caption),
+            )
+            for each in candidate.related
+        ),
+        published_at=candidate.published_at,
+        updated_at=candidate.updated_at,
+        draft=candidate.draft,
+        content_hash="",
+    )
+    return replace(offered, content_hash=content_hash(offered))
+
+
+def content_hash(offered: Offered) -> str:
+    """Of all that readers see of an article, but for its categories and its date."""
+    return stable_hash(
+        offered.title,
+        offered.summary,
+        offered.body_html,
+        list(offered.authors),
+        offered.language,
+        offered.url,
+        asdict(offered.image) if offered.image else None,
+        [asdict(each) for each in offered.enclosures],
+        [asdict(each) for each in offered.related],
+        offered.updated_at,
+    )
+
+
+def _web_address(url: str, base: str) -> str:
+    """The address made absolute, or nothing where it is not one of the web."""
+    url = clean_line(url)
+    if not url:
+        return ""
+    try:
+        absolute = urljoin(base, url)
+        parts = urlsplit(absolute)
+    except ValueError:
+        return ""
+    return absolute if parts.scheme in ("http", "https") and parts.hostname else ""
+
+
+def _image(image: Image | None, base: str) -> Image | None:
+    if image is None or not (url := _web_address(image.url, base)):
+        return None
+    return replace(
+        image,
+        url=url,
+        alt=clean_line(image.alt),
+        caption=clean_line(image.caption),
+        type=clean_line(image.type),
+    )
+
+
+def _language(tag: str) -> str:
+    """A language tag of letters, digits and hyphens (BCP 47), or nothing."""
+    tag = clean_line(tag).replace("_", "-")
+    fit = len(tag) <= 35 and all(part.isascii() and part.isalnum() for part in tag.split("-"))
+    return tag if fit else ""
+
+

@@ -1,0 +1,235 @@
+"""Takes in what a source offers: cleans it, recognises it, and keeps what is new or changed.
+
+Nothing becomes public here. One document is one transaction; one bad item stops nothing else.
+"""
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from publisher.core.archive_page import TextArticle
+from publisher.core.intake import Known, Offered, Step, dates, decide
+from publisher.core.matching import Fragment, New, Repeated, Revised, keys, match
+from publisher.core.model import Candidate, Site
+from publisher.errors import UnreadableError
+from publisher.sources.books import Books
+from publisher.sources.clean import offer
+from publisher.sources.port import Document, Source, Unusable
+
+
+class Database(Protocol):
+    def write(self) -> AbstractContextManager[Connection]: ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an intake came to."""
+
+    new: int = 0
+    revised: int = 0
+    same: int = 0
+    quarantined: int = 0
+    skipped: int = 0
+    withdrawn: int = 0
+    moved: int = 0
+    """Put into another category, or under another name; what it says is the same."""
+    reasons: list[str] = field(default_factory=list)
+    """For each quarantined item: where it stood and why."""
+
+    def add(self, other: "Tally") -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """The intake of one site: where it keeps things, and what it must know to clean and date."""
+
+    db: Database
+    books: Books
+    site: Site
+
+    def take(self, source: Source, now: datetime) -> Tally:
+        """Take in all that changed in a source since it was last asked.
+
+        Raises UnreadableError when the source as a whole cannot be read.
+        """
+        tally = Tally()
+        for document in source.changed():
+            tally.add(self._take_document(source, document, now))
+        present = source.present()
+        if present is not None:
+            tally.withdrawn += self._withdraw_absent(source, present, now)
+        return tally
+
+    def _take_document(self, source: Source, document: Document, now: datetime) -> Tally:
+        tally = Tally()
+        problems = {each.item: each.reason for each in document.items if isinstance(each, Unusable)}
+        offers: list[tuple[Candidate, Offered]] = []
+        for candidate in document.items:
+            if isinstance(candidate, Unusable):
+                continue
+            try:
+                offers.append((candidate, offer(candidate, document.base_url, self.site)))
+            except UnreadableError as error:
+                problems[candidate.title or candidate.key] = error.reason
+        with self.db.write() as conn:
+            if document.known_by_text:
+                self._take_texts(conn, source, [each for _, each in offers], now, tally, problems)
+            else:
+                for candidate, offered in offers:
+                    self._take_keyed(conn, source, candidate.key, offered, now, tally)
+            self.books.quarantine.settle(conn, source.name, document.key, problems, now)
+        tally.quarantined = len(problems)
+        tally.reasons = [
+            f"{document.key}{f' ({item})' if item else ''}: {reason}"
+            for item, reason in problems.items()
+        ]
+        return tally
+
+    def _take_keyed(
+        self,
+        conn: Connection,
+        source: Source,
+        key: str,
+        offered: Offered,
+        now: datetime,
+        tally: Tally,
+    ) -> None:
+        articles = self.books.articles
+        known = articles.find(conn, source.name, key)
+        present = source.present()
+        if known is None and present is not None and not offered.draft:
+            known = articles.find_moved(
+                conn, source.name, offered.content_hash, source.scope, present
+            )
+            if known is not None:
+                articles.rekey(conn, known.id, key)
+                tally.moved += 1
+        step = decide(known, offered)
+        self._carry_out(conn, source.name, key, step, known, offered, now, tally)
+        if known is not None and step in (Step.SAME, Step.REVISE, Step.REVIVE):
+            moved = articles.place_in(conn, known.id, offered.categories, now=now)
+            tally.moved += moved and step is Step.SAME
+
+    def _carry_out(
+        self,
+        conn: Connection,
+        source: str,
+        key: str,
+        step: Step,
+        known: Known | None,
+        offered: Offered,
+        now: datetime,
+        tally: Tally,
+        nth: int = 0,
+    ) -> str:
+        """Do what was decided, count it, and return the article's id ("" when there is none)."""
+        articles = self.books.articles
+        published_at, updated_at = dates(known, offered, now, nth)
+        too_old = published_at < now - timedelta(days=self.site.max_age_days)
+        if known is None:
+            if step is not Step.NEW:
+                tally.skipped += 1
+                return ""
+            tally.new += 1
+            return articles.add(
+                conn,
+                offered,
+                source=source,
+                source_key=key,
+                host=urlsplit(self.site.url).hostname or "localhost",
+                published_at=published_at,
+                updated_at=updated_at,
+                now=now,
+                too_old=too_old,
+            )
+        changed = known.content_hash != offered.content_hash
+        match step:
+            case Step.WITHDRAW:
+                articles.withdraw(conn, [known.id], by="source", now=now)
+                tally.withdrawn += 1
+            case Step.REVIVE:
+                articles.revive(conn, known.id)
+            case Step.SKIP:
+                tally.skipped += 1
+            case _:
+                pass
+        if changed and step in (Step.REVISE, Step.REVIVE):
+            articles.revise(
+                conn,
+                known,
+                offered,
+                published_at=published_at,
+                updated_at=updated_at,
+                too_old=too_old,
+            )
+        tally.revised += step in (Step.REVISE, Step.REVIVE)
+        tally.same += step is Step.SAME
+        return known.id
+
+    def _take_texts(
+        self,
+        conn: Connection,
+        source: Source,
+        offers: list[Offered],
+        now: datetime,
+        tally: Tally,
+        problems: dict[str, str],
+    ) -> None:
+        """Recognise each article of an archive page by what it says, and keep it."""
+        books = self.books
+        page = [
+            TextArticle(title=each.title, paragraphs=each.paragraphs, related=each.related)
+            for each in offers
+        ]
+        wanted = {key for each in page for key in keys(each.title, each.paragraphs)}
+        verdicts = match(page, books.texts.sharing(conn, wanted))
+        for nth, (offered, verdict) in enumerate(zip(offers, verdicts, strict=True)):
+            if isinstance(verdict, Repeated):
+                tally.skipped += 1
+                continue
+            if isinstance(verdict, Fragment):
+                problems[offered.title] = verdict.reason
+                continue
+            known = None
+            step = Step.NEW
+            if not isinstance(verdict, New):
+                known = books.articles.find_by_id(conn, verdict.id)
+                step = Step.REVISE if isinstance(verdict, Revised) else Step.SAME
+                if known is not None and known.withdrawn:
+                    step = Step.SKIP
+            article_id = self._carry_out(
+                conn, source.name, "", step, known, offered, now, tally, nth
+            )
+            if step in (Step.NEW, Step.REVISE):
+                books.texts.remember(conn, article_id, offered.title, offered.paragraphs)
+            if known is not None and step is not Step.SKIP:
+                moved = books.articles.place_in(
+                    conn, known.id, offered.categories, now=now, only_add=True
+                )
+                tally.moved += moved and step is Step.SAME
+
+    def _withdraw_absent(self, source: Source, present: Collection[str], now: datetime) -> int:
+        """Withdraw the articles whose documents are gone.
+
+        A folder that was full and is now empty is rather a disk that is not mounted: then nothing
+        is withdrawn, and UnreadableError says so.
+        """
+        with self.db.write() as conn:
+            self.books.quarantine.forget_absent(conn, source.name, source.scope, present)
+            known = self.books.articles.keys_below(conn, source.name, source.scope)
+            gone = [article_id for key, article_id in known.items() if key not in present]
+            if len(gone) > 1 and not present:
+                raise UnreadableError(
+                    f"{source.scope} is empty but held {len(gone)} articles; none was withdrawn. "
+                    "Is the disk mounted? To withdraw them, use `publisher articles withdraw`"
+                )
+            if gone:
+                self.books.articles.withdraw(conn, gone, by="source", now=now)
+        return len(gone)

@@ -1,0 +1,132 @@
+"""Opens the database: SQLite as it must be set for a ledger, or PostgreSQL; and its transactions.
+
+Reading and writing happen in short synchronous transactions. Within a process, writers to
+SQLite queue first come, first served: a sign-up never waits behind more than one chunk of planning.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from publisher.errors import ConfigurationError, TransientError
+
+_BUSY_MS = 10_000  # how long a writer of another process is waited for
+
+
+class Database:
+    """The one way to the tables: `with db.read() as conn` or `with db.write() as conn`."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ConfigurationError when the folder of an SQLite file cannot be used."""
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.name = str(parsed.database) if self.is_sqlite else parsed.render_as_string()
+        self._turns = _Turns()
+        if self.is_sqlite:
+            _make_folder(Path(self.name).parent)
+        self.engine = create_engine(url, pool_pre_ping=not self.is_sqlite)
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot of the data; nothing read in it changes while it is open."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._said_clearly(), self.engine.connect() as conn:
+            conn = conn.execution_options(**options)
+            with conn.begin():
+                yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, committed at the end of the block and rolled back on any error.
+
+        Keep it under 50 ms. Raises TransientError when the database is locked, full, or away.
+        """
+        if not self.is_sqlite:
+            with self._said_clearly(), self.engine.begin() as conn:
+                yield conn
+            return
+        with self._turns.taken(), self._said_clearly(), self.engine.connect() as conn:
+            # A transaction that begins by reading and then writes would fail at once, not wait,
+            # where another process wrote in between; IMMEDIATE takes the write lock up front.
+            conn = conn.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            with conn.begin():
+                yield conn
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _said_clearly(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if isinstance(error, IntegrityError):
+                raise  # a broken unique key is an answer to the caller, no fault of the machine
+            raise TransientError(f"database {self.name}: {error.orig}") from error
+
+
+class _Turns:
+    """A lock that is handed on in the order in which it was asked for."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._busy = False
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        turn = threading.Event()
+        with self._mutex:
+            if self._busy:
+                self._waiting.append(turn)
+            else:
+                self._busy = True
+                turn.set()
+        turn.wait()
+        try:
+            yield
+        finally:
+            with self._mutex:
+                if self._waiting:
+                    self._waiting.popleft().set()
+                else:
+                    self._busy = False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"database.url: the folder {folder} cannot be made: {error.strerror}"
+        ) from error
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # Python's driver opens transactions by its own rules; we open them by ours (below).
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        for pragma in (
+            f"busy_timeout = {_BUSY_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",  # an answer written down must outlive a power cut
+            "foreign_keys = ON",
+            "secure_delete = ON",  # an erased reader must not stay in free pages
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(conn: Connection) -> None:
+        conn.exec_driver_sql(conn.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -1,0 +1,302 @@
+"""The delivery ledger: which mail to whom is open, claimed or settled, and what the server said."""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from publisher.core.delivery import Claimed, Job, Verdict
+from publisher.core.model import (
+    OPEN_STATES,
+    DeliveryState,
+    EditionState,
+    SubscriberState,
+    SubscriptionState,
+)
+from publisher.store.tables import (
+    article,
+    delivery,
+    edition,
+    rendering,
+    subscriber,
+    subscription,
+    variant_article,
+)
+
+_CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
+_GOING_OUT = (EditionState.PLANNING, EditionState.SENDING)
+
+
+def claim(
+    conn: Connection,
+    *,
+    now: datetime,
+    due_by: datetime,
+    limit: int,
+    lease: timedelta,
+    fingerprints: Mapping[str, str],
+) -> Claimed:
+    """Take up to `limit` rows due by then of editions that go out, for as long as the lease runs.
+
+    A row takes the current rendering of its variant at its first attempt and keeps it.
+    `fingerprints`, by newsletter, tell renderings made with other templates or settings from
+    current ones; a newsletter without one is not sent.
+    """
+    rows = conn.execute(
+        select(
+            delivery.c.id,
+            delivery.c.variant_id,
+            delivery.c.rendering_id,
+            delivery.c.attempt,
+            delivery.c.first_attempt_at,
+            delivery.c.edition_id,
+            edition.c.newsletter,
+            edition.c.planned_at,
+            subscriber.c.id.label("subscriber_id"),
+            subscriber.c.address,
+            subscriber.c.name,
+            subscription.c.id.label("subscription_id"),
+        )
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .join(
+            subscription,
+            (subscription.c.subscriber_id == subscriber.c.id)
+            & (subscription.c.newsletter == edition.c.newsletter),
+        )
+        .where(
+            delivery.c.state.in_(_CLAIMABLE),
+            delivery.c.next_attempt_at <= due_by,
+            edition.c.state.in_(_GOING_OUT),
+            edition.c.newsletter.in_(sorted(fingerprints)),
+        )
+        .order_by(delivery.c.next_attempt_at, delivery.c.id)
+        .limit(limit)
+        .with_for_update(of=delivery, skip_locked=True)
+    ).all()
+    fresh = {row.variant_id for row in rows if row.rendering_id is None}
+    current = _current_renderings(conn, fresh, set(fingerprints.values()))
+    token = secrets.token_hex(8)
+    lease_until = now + lease
+    jobs = [
+        Job(
+            delivery_id=row.id,
+            claim=token,
+            lease_until=lease_until,
+            attempt=row.attempt + 1,
+            first_attempt_at=row.first_attempt_at or now,
+            rendering_id=row.rendering_id or current[row.variant_id],
+            edition_id=row.edition_id,
+            newsletter=row.newsletter,
+            planned_at=row.planned_at,
+            subscriber_id=row.subscriber_id,
+            subscription_id=row.subscription_id,
+            address=row.address,
+            name=row.name,
+        )
+        for row in rows
+        if row.rendering_id is not None or row.variant_id in current
+    ]
+    if jobs:
+        conn.execute(
+            update(delivery)
+            .where(delivery.c.id == bindparam("b_id"))
+            .values(
+                state=DeliveryState.SENDING,
+                claim=token,
+                lease_until=lease_until,
+                attempt=bindparam("b_attempt"),
+                first_attempt_at=bindparam("b_first"),
+                rendering_id=bindparam("b_rendering"),
+            ),
+            [
+                {
+                    "b_id": job.delivery_id,
+                    "b_attempt": job.attempt,
+                    "b_first": job.first_attempt_at,
+                    "b_rendering": job.rendering_id,
+                }
+                for job in jobs
+            ],
+        )
+    return Claimed(jobs=jobs, to_render=sorted(fresh.difference(current)))
+
+
+def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
+    """Write down what came of claimed rows; returns how many were still ours.
+
+    A worker that woke up after its lease was taken over changes nothing.
+    """
+    if not verdicts:
+        return 0
+    result = conn.execute(
+        update(delivery)
+        .where(delivery.c.id == bindparam("b_id"), delivery.c.claim == bindparam("b_claim"))
+        .values(
+            state=bindparam("b_state"),
+            next_attempt_at=func.coalesce(bindparam("b_next"), delivery.c.next_attempt_at),
+            smtp_status=bindparam("b_status"),
+            enhanced_status=bindparam("b_enhanced"),
+            reply=bindparam("b_reply"),
+            relay=bindparam("b_relay"),
+            answered_at=now,
+            claim=None,
+            lease_until=None,
+        ),
+        [
+            {
+                "b_id": each.delivery_id,
+                "b_claim": each.claim,
+                "b_state": each.outcome.state,
+                "b_next": each.outcome.next_attempt_at,
+                "b_status": each.outcome.smtp_status,
+                "b_enhanced": each.outcome.enhanced_status,
+                "b_reply": each.outcome.reply,
+                "b_relay": each.relay,
+            }
+            for each in verdicts
+        ],
+    )
+    return int(result.rowcount)
+
+
+def still_wanted(conn: Connection, job: Job) -> DeliveryState | None:
+    """None while the mail may go out; else the state its row should have instead.
+
+    Asked right before MAIL, since the reader may have left, or an operator paused the edition,
+    after the row was claimed.
+    """
+    row = conn.execute(
+        select(
+            delivery.c.claim,
+            edition.c.state.label("edition_state"),
+            subscription.c.state.label("subscription_state"),
+            subscriber.c.state.label("subscriber_state"),
+        )
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .join(
+            subscription,
+            (subscription.c.subscriber_id == subscriber.c.id)
+            & (subscription.c.newsletter == edition.c.newsletter),
+        )
+        .where(delivery.c.id == job.delivery_id)
+    ).first()
+    if row is None or row.claim != job.claim:
+        return DeliveryState.CANCELLED
+    if row.subscriber_state in (SubscriberState.SUPPRESSED, SubscriberState.ERASED):
+        return DeliveryState.SUPPRESSED
+    if row.subscription_state != SubscriptionState.CONFIRMED:
+        return DeliveryState.CANCELLED
+    if row.edition_state == EditionState.PAUSED:
+        return DeliveryState.PENDING
+    return None if row.edition_state in _GOING_OUT else DeliveryState.CANCELLED
+
+
+def reclaim(conn: Connection, now: datetime, *, all_workers: bool) -> int:
+    """Take back rows whose worker is gone; returns how many: each may have been sent or not.
+
+    `all_workers`: no other worker can be alive (the caller holds the lock), so no lease counts.
+    """
+    gone = update(delivery).where(delivery.c.state == DeliveryState.SENDING)
+    if not all_workers:
+        gone = gone.where(delivery.c.lease_until < now)
+    result = conn.execute(
+        gone.values(state=DeliveryState.PENDING, next_attempt_at=now, claim=None, lease_until=None)
+    )
+    return int(result.rowcount)
+
+
+def hasten(conn: Connection, now: datetime) -> int:
+    """Let what is deferred be tried now, without waiting for its back-off."""
+    result = conn.execute(
+        update(delivery)
+        .where(delivery.c.state == DeliveryState.DEFERRED, delivery.c.next_attempt_at > now)
+        .values(next_attempt_at=now)
+    )
+    return int(result.rowcount)
+
+
+def settle_variant(
+    conn: Connection,
+    variant_id: int,
+    state: DeliveryState,
+    reason: str,
+    *,
+    now: datetime,
+    next_attempt_at: datetime | None = None,
+) -> None:
+    """Set aside the rows not yet tried of a variant that cannot be rendered, or holds nothing."""
+    conn.execute(
+        update(delivery)
+        .where(
+            delivery.c.variant_id == variant_id,
+            delivery.c.state.in_(_CLAIMABLE),
+            delivery.c.rendering_id.is_(None),
+        )
+        .values(
+            state=state,
+            reply=reason,
+            answered_at=now,
+            next_attempt_at=next_attempt_at or delivery.c.next_attempt_at,
+        )
+    )
+
+
+def cancel_open(conn: Connection, subscriber_id: int, newsletter: str, state: DeliveryState) -> int:
+    """Settle what a reader of a newsletter has not been sent yet (a claimed row: its worker)."""
+    editions = select(edition.c.id).where(edition.c.newsletter == newsletter)
+    result = conn.execute(
+        update(delivery)
+        .where(
+            delivery.c.subscriber_id == subscriber_id,
+            delivery.c.edition_id.in_(editions),
+            delivery.c.state.in_(_CLAIMABLE),
+        )
+        .values(state=state)
+    )
+    return int(result.rowcount)
+
+
+def counts(conn: Connection, edition_id: int | None = None) -> Mapping[str, int]:
+    """Deliveries by state, of one edition or of all."""
+    statement = select(delivery.c.state, func.count()).group_by(delivery.c.state)
+    if edition_id is not None:
+        statement = statement.where(delivery.c.edition_id == edition_id)
+    return dict(conn.execute(statement).all())
+
+
+def open_count(conn: Connection) -> int:
+    """How many mails are still to go out, those of paused editions not counted."""
+    return int(
+        conn.execute(
+            select(func.count())
+            .select_from(delivery.join(edition, edition.c.id == delivery.c.edition_id))
+            .where(delivery.c.state.in_(OPEN_STATES), edition.c.state.in_(_GOING_OUT))
+        ).scalar_one()
+    )
+
+
+def _current_renderings(
+    conn: Connection, variant_ids: Collection[int], fingerprints: Collection[str]
+) -> dict[int, int]:
+    """The newest rendering of each variant, unless an article or the templates changed since."""
+    if not variant_ids:
+        return {}
+    changed = (
+        select(func.max(article.c.change))
+        .join(variant_article, variant_article.c.article_id == article.c.id)
+        .where(variant_article.c.variant_id == rendering.c.variant_id)
+        .scalar_subquery()
+    )
+    rows = conn.execute(
+        select(rendering.c.variant_id, rendering.c.id)
+        .where(
+            rendering.c.variant_id.in_(sorted(variant_ids)),
+            rendering.c.fingerprint.in_(sorted(fingerprints)),
+            rendering.c.change >= func.coalesce(changed, 0),
+        )
+        .order_by(rendering.c.number)
+    )
+    return {row.variant_id: row.id for row in rows}

@@ -1,0 +1,381 @@
+"""The first shape of the tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "article",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("source_key", sa.Text(), nullable=False),
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("body_html", sa.Text(), nullable=False),
+        sa.Column("authors", sa.JSON(), nullable=False),
+        sa.Column("image", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("enclosures", sa.JSON(), nullable=False),
+        sa.Column("related", sa.JSON(), nullable=False),
+        sa.Column("aliases", sa.JSON(), nullable=False),
+        sa.Column("paragraphs", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("correction", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("content_hash", sa.String(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=False),
+        sa.Column("too_old", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article")),
+        sa.UniqueConstraint("seq", name=op.f("uq_article_seq")),
+        sa.UniqueConstraint("slug", name=op.f("uq_article_slug")),
+        sa.UniqueConstraint("source", "source_key", name="uq_article_source"),
+    )
+    op.create_index(op.f("ix_article_change"), "article", ["change"], unique=False)
+    op.create_index(op.f("ix_article_content_hash"), "article", ["content_hash"], unique=False)
+    op.create_index(
+        "ix_article_waiting",
+        "article",
+        ["published_at"],
+        unique=False,
+        sqlite_where=sa.text("seq IS NULL"),
+        postgresql_where=sa.text("seq IS NULL"),
+    )
+    op.create_table(
+        "category",
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column("name_key", sa.String(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("parent", sa.String(), nullable=True),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("slug", name=op.f("pk_category")),
+        sa.UniqueConstraint("name_key", name=op.f("uq_category_name_key")),
+    )
+    op.create_index(op.f("ix_category_change"), "category", ["change"], unique=False)
+    op.create_table(
+        "counter",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("low", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_counter")),
+    )
+    op.create_table(
+        "meta",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_meta")),
+    )
+    op.create_table(
+        "newsletter",
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("categories", sa.JSON(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("slug", name=op.f("pk_newsletter")),
+    )
+    op.create_table(
+        "notice",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("address_hash", sa.String(), nullable=False),
+        sa.Column("occasion", sa.String(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
+    )
+    op.create_table(
+        "quarantine",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("item", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+        sa.UniqueConstraint("source", "document", "item", name="uq_quarantine_item"),
+    )
+    op.create_table(
+        "subscriber",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("address_key", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("max_per_day", sa.Integer(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("token_version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
+        sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
+    )
+    op.create_table(
+        "suppression",
+        sa.Column("address_hash", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
+    )
+    op.create_table(
+        "membership",
+        sa.Column("article_id", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_membership_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["category"], ["category.slug"], name=op.f("fk_membership_category"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("article_id", "category", name=op.f("pk_membership")),
+    )
+    op.create_index("ix_membership_place", "membership", ["category", "place"], unique=False)
+    op.create_table(
+        "slot",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("newsletter", sa.String(), nullable=False),
+        sa.Column("cadence", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("next_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["newsletter"], ["newsletter.slug"], name=op.f("fk_slot_newsletter"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slot")),
+        sa.UniqueConstraint("key", name=op.f("uq_slot_key")),
+    )
+    op.create_index(op.f("ix_slot_next_due_at"), "slot", ["next_due_at"], unique=False)
+    op.create_table(
+        "text_key",
+        sa.Column("key", sa.BigInteger(), nullable=False),
+        sa.Column("article_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_text_key_article_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("key", "article_id", name=op.f("pk_text_key")),
+    )
+    op.create_index("ix_text_key_article", "text_key", ["article_id"], unique=False)
+    op.create_table(
+        "edition",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("slot_id", sa.BigInteger(), nullable=False),
+        sa.Column("newsletter", sa.String(), nullable=False),
+        sa.Column("occasion", sa.String(), nullable=False),
+        sa.Column("upto_seq", sa.BigInteger(), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("enqueued", sa.BigInteger(), nullable=False),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("planned", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["newsletter"],
+            ["newsletter.slug"],
+            name=op.f("fk_edition_newsletter"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["slot_id"], ["slot.id"], name=op.f("fk_edition_slot_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
+        sa.UniqueConstraint("slot_id", "occasion", name="uq_edition_occasion"),
+    )
+    op.create_index(op.f("ix_edition_newsletter"), "edition", ["newsletter"], unique=False)
+    op.create_index(op.f("ix_edition_state"), "edition", ["state"], unique=False)
+    op.create_table(
+        "subscription",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger(), nullable=False),
+        sa.Column("newsletter", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("consent", sa.JSON(), nullable=False),
+        sa.Column("categories", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("cadence", sa.String(), nullable=True),
+        sa.Column("at", sa.String(), nullable=True),
+        sa.Column("weekday", sa.Integer(), nullable=True),
+        sa.Column("zone", sa.String(), nullable=True),
+        sa.Column("slot_id", sa.BigInteger(), nullable=True),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("after_seq", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["newsletter"],
+            ["newsletter.slug"],
+            name=op.f("fk_subscription_newsletter"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["slot_id"], ["slot.id"], name=op.f("fk_subscription_slot_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_subscription_subscriber_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
+        sa.UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_reader"),
+    )
+    op.create_index("ix_subscription_slot", "subscription", ["slot_id", "id"], unique=False)
+    op.create_table(
+        "bounce",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger(), nullable=True),
+        sa.Column("edition_id", sa.BigInteger(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("diagnostic", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_bounce_edition_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_bounce_subscriber_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bounce")),
+    )
+    op.create_index(op.f("ix_bounce_subscriber_id"), "bounce", ["subscriber_id"], unique=False)
+    op.create_table(
+        "variant",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("edition_id", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_variant_edition_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
+        sa.UniqueConstraint("edition_id", "hash", name="uq_variant_content"),
+    )
+    op.create_table(
+        "rendering",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("variant_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["variant_id"], ["variant.id"], name=op.f("fk_rendering_variant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rendering")),
+        sa.UniqueConstraint("variant_id", "number", name="uq_rendering_number"),
+    )
+    op.create_table(
+        "variant_article",
+        sa.Column("variant_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("article_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_variant_article_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["variant_id"],
+            ["variant.id"],
+            name=op.f("fk_variant_article_variant_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("variant_id", "position", name=op.f("pk_variant_article")),
+    )
+    op.create_index(
+        op.f("ix_variant_article_article_id"), "variant_article", ["article_id"], unique=False
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("edition_id", sa.BigInteger(), nullable=True),
+        sa.Column("notice_id", sa.BigInteger(), nullable=True),
+        sa.Column("subscriber_id", sa.BigInteger(), nullable=True),
+        sa.Column("variant_id", sa.BigInteger(), nullable=True),
+        sa.Column("rendering_id", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claim", sa.String(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("smtp_status", sa.Integer(), nullable=True),
+        sa.Column("enhanced_status", sa.String(), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=False),
+        sa.Column("relay", sa.String(), nullable=False),
+        sa.Column("first_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(edition_id IS NULL) <> (notice_id IS NULL)", name=op.f("ck_delivery_one_origin")
+        ),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_delivery_edition_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notice.id"], name=op.f("fk_delivery_notice_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["rendering_id"],
+            ["rendering.id"],
+            name=op.f("fk_delivery_rendering_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_delivery_subscriber_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["variant_id"], ["variant.id"], name=op.f("fk_delivery_variant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("edition_id", "subscriber_id", name="uq_delivery_reader"),
+        sa.UniqueConstraint("notice_id", name=op.f("uq_delivery_notice_id")),
+    )
+    op.create_index(
+        "ix_delivery_due",
+        "delivery",
+        ["next_attempt_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('pending', 'deferred')"),
+        postgresql_where=sa.text("state IN ('pending', 'deferred')"),
+    )
+    op.create_index(
+        "ix_delivery_in_flight",
+        "delivery",
+        ["lease_until"],
+        unique=False,
+        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("state = 'sending'"),
+    )
+    op.create_index("ix_delivery_subscriber", "delivery", ["subscriber_id"], unique=False)
+    op.create_index("ix_delivery_variant", "delivery", ["variant_id", "state"], unique=False)

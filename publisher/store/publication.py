@@ -1,0 +1,95 @@
+"""Makes articles public: gives those whose time has come their places in the one order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
+
+from publisher.store import categories, counter
+from publisher.store.tables import article, membership
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How many articles became public."""
+
+    live: int = 0
+    old: int = 0
+    """Too old on arrival to be mailed."""
+
+    def __bool__(self) -> bool:
+        return bool(self.live or self.old)
+
+
+def publish_due(conn: Connection, *, now: datetime, limit: int = 500) -> Placed:
+    """Make public up to `limit` articles that are due.
+
+    The oldest comes first and so lowest. What was too old on arrival goes below all others, the
+    newest of it first.
+    """
+    live = _waiting(conn, now, article.c.too_old.is_(False), article.c.published_at.asc(), limit)
+    if live:
+        last = counter.take(conn, len(live))
+        _place(conn, live, range(last - len(live) + 1, last + 1), change=last)
+        return Placed(live=len(live))
+    old = _waiting(conn, now, article.c.too_old.is_(True), article.c.published_at.desc(), limit)
+    if old:
+        lowest = counter.take_low(conn, len(old))
+        places = range(lowest + len(old) - 1, lowest - 1, -1)
+        _place(conn, old, places, change=counter.take(conn))
+    return Placed(old=len(old))
+
+
+def next_due_at(conn: Connection) -> datetime | None:
+    """When the next article that waits becomes public; None if none waits."""
+    found: datetime | None = conn.execute(
+        select(article.c.published_at)
+        .where(article.c.seq.is_(None), article.c.withdrawn_at.is_(None))
+        .order_by(article.c.published_at)
+        .limit(1)
+    ).scalar()
+    return found
+
+
+def _waiting(
+    conn: Connection,
+    now: datetime,
+    which: ColumnElement[bool],
+    by: ColumnElement[datetime],
+    limit: int,
+) -> list[str]:
+    statement = (
+        select(article.c.id)
+        .where(
+            article.c.seq.is_(None),
+            article.c.withdrawn_at.is_(None),
+            article.c.published_at <= now,
+            which,
+        )
+        .order_by(by, article.c.received_at, article.c.id)
+        .limit(limit)
+    )
+    return list(conn.execute(statement).scalars())
+
+
+def _place(conn: Connection, ids: Sequence[str], places: Sequence[int], *, change: int) -> None:
+    rows = [{"b_id": each, "b_seq": seq} for each, seq in zip(ids, places, strict=True)]
+    conn.execute(
+        update(article)
+        .where(article.c.id == bindparam("b_id"))
+        .values(seq=bindparam("b_seq"), change=change),
+        rows,
+    )
+    conn.execute(
+        update(membership)
+        .where(membership.c.article_id == bindparam("b_id"))
+        .values(place=bindparam("b_seq")),
+        rows,
+    )
+    touched = conn.execute(
+        select(membership.c.category)
+        .where(membership.c.article_id.in_(ids), membership.c.removed_at.is_(None))
+        .distinct()
+    )
+    categories.stamp(conn, touched.scalars(), change)

@@ -1,0 +1,78 @@
+"""Renderings in the store: what a variant holds now, and the mails made of it."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from publisher.core.edition import VariantContent
+from publisher.core.model import Cadence, Rendering
+from publisher.store import counter, shelf
+from publisher.store.tables import edition, rendering, slot, variant, variant_article
+
+
+def content(conn: Connection, variant_id: int) -> VariantContent:
+    row = conn.execute(
+        select(variant.c.locale, edition.c.newsletter, edition.c.planned_at, slot)
+        .join(edition, edition.c.id == variant.c.edition_id)
+        .join(slot, slot.c.id == edition.c.slot_id)
+        .where(variant.c.id == variant_id)
+    ).one()
+    ids = list(
+        conn.execute(
+            select(variant_article.c.article_id)
+            .where(variant_article.c.variant_id == variant_id)
+            .order_by(variant_article.c.position)
+        ).scalars()
+    )
+    found = shelf.by_ids(conn, ids)
+    articles = tuple(
+        found[article_id] for article_id in ids if found[article_id].withdrawn_at is None
+    )
+    return VariantContent(
+        newsletter=row.newsletter,
+        cadence=Cadence(row.cadence),
+        zone=row.zone,
+        locale=row.locale,
+        planned_at=row.planned_at,
+        articles=articles,
+        categories={each.slug: each for each in shelf.categories(conn)},
+        change=counter.head(conn),
+    )
+
+
+def add(
+    conn: Connection,
+    variant_id: int,
+    made: Rendering,
+    *,
+    fingerprint: str,
+    change: int,
+    now: datetime,
+) -> None:
+    """Keep a rendering as the variant's newest; rows already tried keep the one they have."""
+    values = asdict(made)
+    body = values.pop("body")
+    number = conn.execute(
+        select(func.coalesce(func.max(rendering.c.number), 0) + 1).where(
+            rendering.c.variant_id == variant_id
+        )
+    ).scalar_one()
+    conn.execute(
+        insert(rendering).values(
+            variant_id=variant_id,
+            number=number,
+            fingerprint=fingerprint,
+            change=change,
+            content=values,
+            body=body,
+            created_at=now,
+        )
+    )
+
+
+def find(conn: Connection, rendering_id: int) -> Rendering:
+    row = conn.execute(
+        select(rendering.c.content, rendering.c.body).where(rendering.c.id == rendering_id)
+    ).one()
+    return Rendering(**row.content, body=bytes(row.body))

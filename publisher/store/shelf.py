@@ -1,0 +1,165 @@
+"""What is public, in the orders in which feeds and pages show it: reading only."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
+
+from publisher.core.model import Article, Category
+from publisher.store import counter
+from publisher.store.rows import article_from_row
+from publisher.store.tables import article, category, membership
+
+_PUBLIC = and_(article.c.seq.is_not(None), article.c.withdrawn_at.is_(None))
+_BATCH = 500  # articles held in memory at once, and ids named in one question
+
+
+def head(conn: Connection) -> int:
+    """The last number the counter gave: equal heads, equal public content."""
+    return counter.head(conn)
+
+
+def categories(conn: Connection) -> list[Category]:
+    """Those that have had a public article, by slug; they keep their feeds from then on."""
+    statement = select(category).where(category.c.change > 0).order_by(category.c.slug)
+    return [
+        Category(
+            slug=row.slug,
+            title=row.title,
+            description=row.description,
+            language=row.language,
+            parent=row.parent,
+            change=row.change,
+        )
+        for row in conn.execute(statement)
+    ]
+
+
+def newest(conn: Connection, slug: str | None, limit: int) -> list[Article]:
+    """The last `limit` articles of a category by their places in it, of all for None."""
+    place = _place(slug)
+    return _read(conn, _members(slug).order_by(place.desc(), article.c.id.desc()).limit(limit))
+
+
+def oldest_first(conn: Connection, slug: str | None, offset: int, limit: int) -> list[Article]:
+    """`limit` articles from the `offset`th on, counted from the oldest place."""
+    ordered = _members(slug).order_by(_place(slug), article.c.id)
+    return _read(conn, ordered.offset(offset).limit(limit))
+
+
+def count(conn: Connection, slug: str | None, *, below: int | None = None) -> int:
+    """How many articles stand in a category (in all for None), or how many below a place."""
+    statement = _members(slug)
+    if below is not None:
+        statement = statement.where(_place(slug) < below)
+    counted = statement.with_only_columns(func.count(), maintain_column_froms=True)
+    return int(conn.execute(counted).scalar_one())
+
+
+def lowest_touched(conn: Connection, slug: str | None, since: int) -> int | None:
+    """The lowest place at which a category may read differently than at change `since`.
+
+    None: nothing changed. An article that was public then and was moved to a place since may have
+    left an older one, which is not kept: then the answer is the lowest place there is.
+    """
+    place = _place(slug)
+    moved = func.max(case((and_(article.c.seq <= since, place > since), 1), else_=0))
+    statement = select(func.min(place), moved).where(
+        article.c.change > since, article.c.seq.is_not(None)
+    )
+    if slug is not None:
+        statement = statement.join_from(article, membership).where(
+            membership.c.category == slug, place.is_not(None)
+        )
+    lowest, some_moved = conn.execute(statement).one()
+    return _lowest(conn, slug) if some_moved else lowest
+
+
+def last_removal(conn: Connection, slug: str | None) -> datetime | None:
+    """When an article last left a category, or was withdrawn: what dates an empty feed."""
+    if slug is None:
+        statement = select(func.max(article.c.withdrawn_at)).where(article.c.seq.is_not(None))
+        withdrawn: datetime | None = conn.execute(statement).scalar()
+        return withdrawn
+    gone = (
+        select(func.max(article.c.withdrawn_at), func.max(membership.c.removed_at))
+        .join_from(article, membership)
+        .where(membership.c.category == slug, membership.c.place.is_not(None))
+    )
+    moments = [moment for moment in conn.execute(gone).one() if moment is not None]
+    return max(moments, default=None)
+
+
+def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Article]:
+    """These articles, public or not, by id."""
+    return {each.id: each for each in _read(conn, select(article).where(article.c.id.in_(ids)))}
+
+
+def changed_since(conn: Connection, since: int) -> Iterator[list[Article]]:
+    """What was or is public and changed after `since`, the withdrawn too, in batches."""
+    beyond = article.c.change > since
+    while True:
+        statement = select(article).where(article.c.seq.is_not(None), beyond)
+        batch = _read(conn, statement.order_by(article.c.change, article.c.id).limit(_BATCH))
+        if not batch:
+            return
+        yield batch
+        last = batch[-1]
+        beyond = or_(
+            article.c.change > last.change,
+            and_(article.c.change == last.change, article.c.id > last.id),
+        )
+
+
+def _members(slug: str | None) -> Select[Any]:  # Any: a row of `article`
+    statement = select(article).where(_PUBLIC)
+    if slug is None:
+        return statement
+    return statement.join_from(article, membership).where(
+        membership.c.category == slug,
+        membership.c.place.is_not(None),
+        membership.c.removed_at.is_(None),
+    )
+
+
+def _place(slug: str | None) -> ColumnElement[int]:
+    return article.c.seq if slug is None else membership.c.place
+
+
+def _lowest(conn: Connection, slug: str | None) -> int | None:
+    statement = select(func.min(membership.c.place)).where(membership.c.category == slug)
+    lowest: int | None = conn.execute(statement).scalar()
+    return lowest
+
+
+def _read(conn: Connection, statement: Select[Any]) -> list[Article]:
+    rows = conn.execute(statement).all()
+    standing = _standing(conn, rows)
+    return [article_from_row(row, standing[row.id]) for row in rows]
+
+
+def _standing(conn: Connection, rows: Sequence[Row[Any]]) -> dict[str, list[str]]:
+    """The categories of each article, one question for all of a batch."""
+    standing: dict[str, list[str]] = defaultdict(list)
+    for start in range(0, len(rows), _BATCH):
+        ids = [row.id for row in rows[start : start + _BATCH]]
+        found = conn.execute(
+            select(membership.c.article_id, membership.c.category)
+            .where(membership.c.article_id.in_(ids), membership.c.removed_at.is_(None))
+            .order_by(membership.c.position, membership.c.category)
+        )
+        for article_id, slug in found:
+            standing[article_id].append(slug)
+    return standing

@@ -1,0 +1,117 @@
+"""Slots: the due rows of newsletters, each shared by all readers of the same cadence and hour."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from publisher.core.edition import Slot
+from publisher.core.model import Cadence, SlotTime, SubscriptionState
+from publisher.core.schedule import next_due, slot_key
+from publisher.store.tables import newsletter, slot, subscription
+
+
+def ensure(conn: Connection, wanted: SlotTime, now: datetime) -> int:
+    """The id of the slot with these times, made now if nobody shares it yet."""
+    key = slot_key(wanted)
+    found = conn.execute(select(slot.c.id).where(slot.c.key == key)).scalar()
+    if found is not None:
+        return int(found)
+    row = conn.execute(
+        insert(slot)
+        .values(
+            key=key,
+            newsletter=wanted.newsletter,
+            cadence=wanted.cadence,
+            at=wanted.at.strftime("%H:%M"),
+            weekday=wanted.weekday,
+            zone=wanted.zone,
+            next_due_at=next_due(wanted, now),
+        )
+        .returning(slot.c.id)
+    )
+    return int(row.scalar_one())
+
+
+def due(conn: Connection, now: datetime, of: str | None = None) -> Sequence[Slot]:
+    """The slots whose time has come, the longest due first."""
+    statement = _offered().where(slot.c.next_due_at <= now).order_by(slot.c.next_due_at)
+    if of is not None:
+        statement = statement.where(slot.c.newsletter == of)
+    return [_slot(row) for row in conn.execute(statement)]
+
+
+def with_readers(conn: Connection, of: str) -> Sequence[Slot]:
+    """The slots of a newsletter that confirmed subscriptions share."""
+    readers = (
+        select(subscription.c.id)
+        .where(
+            subscription.c.slot_id == slot.c.id,
+            subscription.c.state == SubscriptionState.CONFIRMED,
+        )
+        .exists()
+    )
+    statement = select(slot).where(slot.c.newsletter == of, readers).order_by(slot.c.id)
+    return [_slot(row) for row in conn.execute(statement)]
+
+
+def next_dues(conn: Connection, limit: int = 10) -> Sequence[Slot]:
+    """The slots that are due next, for the operator to see."""
+    statement = (
+        select(slot)
+        .where(slot.c.next_due_at.is_not(None))
+        .order_by(slot.c.next_due_at)
+        .limit(limit)
+    )
+    return [_slot(row) for row in conn.execute(statement)]
+
+
+def claim(
+    conn: Connection, slot_id: int, seen_due_at: datetime, next_due_at: datetime | None
+) -> bool:
+    """Take the due moment that was seen; False when another took it before."""
+    result = conn.execute(
+        update(slot)
+        .where(slot.c.id == slot_id, slot.c.next_due_at == seen_due_at)
+        .values(next_due_at=next_due_at)
+    )
+    return result.rowcount == 1
+
+
+def wake_immediate(conn: Connection, due_at: Mapping[str, datetime]) -> None:
+    """Make idle immediate slots due, each at its newsletter's moment."""
+    for slug, moment in due_at.items():
+        conn.execute(
+            update(slot)
+            .where(
+                slot.c.newsletter == slug,
+                slot.c.cadence == Cadence.IMMEDIATE,
+                slot.c.next_due_at.is_(None),
+            )
+            .values(next_due_at=moment)
+        )
+
+
+def _offered() -> Select[Any]:  # Any: a row of `slot`
+    """The slots of newsletters that are not retired."""
+    return (
+        select(slot)
+        .join(newsletter, newsletter.c.slug == slot.c.newsletter)
+        .where(newsletter.c.retired_at.is_(None))
+    )
+
+
+def _slot(row: Row[Any]) -> Slot:
+    hour, minute = row.at.split(":")
+    return Slot(
+        id=row.id,
+        time=SlotTime(
+            newsletter=row.newsletter,
+            cadence=Cadence(row.cadence),
+            at=time(int(hour), int(minute)),
+            weekday=row.weekday,
+            zone=row.zone,
+        ),
+        next_due_at=row.next_due_at,
+    )

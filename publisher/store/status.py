@@ -1,0 +1,45 @@
+"""How things stand, for the operator: counts, what is due, what waits, what was quarantined."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from publisher.core.edition import Slot
+from publisher.store import ledger, publication, quarantine, shelf, slots, subscribers
+from publisher.store.quarantine import Quarantined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    articles: int
+    """Public ones."""
+    feeds: int
+    """Categories that have had an article."""
+    embargo_ends: datetime | None
+    """When the next article that waits becomes public."""
+    subscriptions: Mapping[str, int]
+    """Confirmed ones, by newsletter."""
+    next_due: Sequence[Slot]
+    deliveries: Mapping[str, int]
+    """By state."""
+    backlog: int
+    """Mails still to go out."""
+    quarantined: int
+    quarantine: Sequence[Quarantined]
+    """The newest of them."""
+
+
+def read(conn: Connection) -> Status:
+    return Status(
+        articles=shelf.count(conn, None),
+        feeds=len(shelf.categories(conn)),
+        embargo_ends=publication.next_due_at(conn),
+        subscriptions=subscribers.counts(conn),
+        next_due=slots.next_dues(conn, 5),
+        deliveries=ledger.counts(conn),
+        backlog=ledger.open_count(conn),
+        quarantined=quarantine.count(conn),
+        quarantine=quarantine.listing(conn, 20),
+    )

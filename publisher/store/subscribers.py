@@ -1,0 +1,271 @@
+"""Readers and what they subscribed to: kept, changed, left."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from publisher.core.addresses import normalise
+from publisher.core.model import (
+    Cadence,
+    DeliveryState,
+    Newsletter,
+    SubscriberState,
+    SubscriptionState,
+)
+from publisher.core.selection import choose
+from publisher.core.wishes import Wishes, slot_for
+from publisher.store import counter, ledger, slots
+from publisher.store.tables import article, slot, subscriber, subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    id: int
+    address: str
+    name: str
+    locale: str
+    zone: str
+    state: SubscriberState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    id: int
+    subscriber_id: int
+    newsletter: str
+    state: SubscriptionState
+    categories: Mapping[str, int] | None
+    cadence: Cadence | None
+    at: time | None
+    weekday: int | None
+    zone: str | None
+    slot: str
+    after_seq: int
+
+    @property
+    def wishes(self) -> Wishes:
+        return Wishes(
+            categories=tuple(self.categories) if self.categories is not None else None,
+            cadence=self.cadence,
+            at=self.at,
+            weekday=self.weekday,
+            zone=self.zone,
+        )
+
+
+def ensure(
+    conn: Connection, address: str, *, name: str, zone: str, locale: str, now: datetime
+) -> Subscriber:
+    """The reader of this address, made now if unknown. Raises PermanentError for a bad address.
+
+    What is given replaces what was known; what is empty leaves it.
+    """
+    key = normalise(address)
+    found = conn.execute(select(subscriber.c.id).where(subscriber.c.address_key == key)).scalar()
+    if found is None:
+        conn.execute(
+            insert(subscriber).values(
+                address=address,
+                address_key=key,
+                name=name,
+                locale=locale,
+                zone=zone,
+                state=SubscriberState.ACTIVE,
+                created_at=now,
+            )
+        )
+    else:
+        given = {"name": name, "zone": zone, "locale": locale}
+        if values := {column: value for column, value in given.items() if value}:
+            conn.execute(update(subscriber).where(subscriber.c.id == found).values(**values))
+    reader = find(conn, address)
+    assert reader is not None  # it was there or has just been made
+    return reader
+
+
+def find(conn: Connection, address: str) -> Subscriber | None:
+    """Raises PermanentError for an address that can be nobody's."""
+    row = conn.execute(
+        select(subscriber).where(subscriber.c.address_key == normalise(address))
+    ).first()
+    if row is None:
+        return None
+    return Subscriber(
+        id=row.id,
+        address=row.address,
+        name=row.name,
+        locale=row.locale,
+        zone=row.zone,
+        state=SubscriberState(row.state),
+        created_at=row.created_at,
+    )
+
+
+def subscription_of(conn: Connection, subscriber_id: int, newsletter: str) -> Subscription | None:
+    return next(
+        (each for each in subscriptions_of(conn, subscriber_id) if each.newsletter == newsletter),
+        None,
+    )
+
+
+def subscriptions_of(conn: Connection, subscriber_id: int) -> list[Subscription]:
+    rows = conn.execute(
+        select(subscription, slot.c.key)
+        .outerjoin(slot, slot.c.id == subscription.c.slot_id)
+        .where(subscription.c.subscriber_id == subscriber_id)
+        .order_by(subscription.c.newsletter)
+    )
+    return [
+        Subscription(
+            id=row.id,
+            subscriber_id=row.subscriber_id,
+            newsletter=row.newsletter,
+            state=SubscriptionState(row.state),
+            categories=row.categories,
+            cadence=Cadence(row.cadence) if row.cadence else None,
+            at=time.fromisoformat(row.at) if row.at else None,
+            weekday=row.weekday,
+            zone=row.zone,
+            slot=row.key or "",
+            after_seq=row.after_seq,
+        )
+        for row in rows
+    ]
+
+
+def subscribe(
+    conn: Connection,
+    subscriber_id: int,
+    to: Newsletter,
+    wishes: Wishes,
+    *,
+    consent: Mapping[str, str],
+    now: datetime,
+    since: datetime | None = None,
+) -> bool:
+    """Confirm a subscription, or change the wishes of one; True when it is a new one or a return.
+
+    A new one starts with what becomes public from now on, or with what was published after
+    `since`. A change of cadence, hour, zone or categories keeps the reader's place in the order,
+    so nothing is missed and nothing comes twice; an added category counts from now on.
+    """
+    slot_id = slots.ensure(conn, slot_for(to, wishes), now)
+    head = counter.head(conn)
+    known = subscription_of(conn, subscriber_id, to.slug)
+    values: dict[str, object] = {
+        "cadence": wishes.cadence,
+        "at": wishes.at.strftime("%H:%M") if wishes.at else None,
+        "weekday": wishes.weekday,
+        "zone": wishes.zone,
+        "slot_id": slot_id,
+    }
+    if known is not None and known.state is SubscriptionState.CONFIRMED:
+        values["categories"] = _changed_choice(known, wishes, head)
+        if since is not None:
+            values["after_seq"] = min(known.after_seq, _seq_before(conn, since))
+        conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
+        return False
+    values |= {
+        "state": SubscriptionState.CONFIRMED,
+        "consent": dict(consent),
+        "categories": choose(wishes.categories, None, head) if wishes.categories else None,
+        "after_seq": head if since is None else _seq_before(conn, since),
+    }
+    if known is None:
+        values |= {"subscriber_id": subscriber_id, "newsletter": to.slug}
+        conn.execute(insert(subscription).values(**values))
+    else:
+        conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
+    return True
+
+
+def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetime) -> bool:
+    """End a subscription and cancel what was not sent yet; False when it had ended before."""
+    row = conn.execute(
+        select(subscription).where(subscription.c.id == subscription_id).with_for_update()
+    ).first()
+    if row is None or row.state == SubscriptionState.UNSUBSCRIBED:
+        return False
+    conn.execute(
+        update(subscription)
+        .where(subscription.c.id == subscription_id)
+        .values(
+            state=SubscriptionState.UNSUBSCRIBED,
+            consent={**row.consent, "ended_at": now.isoformat(), "ended_by": by},
+        )
+    )
+    ledger.cancel_open(conn, row.subscriber_id, row.newsletter, DeliveryState.CANCELLED)
+    return True
+
+
+def newsletter_of(conn: Connection, subscription_id: int) -> str | None:
+    """The slug of the newsletter that a subscription is to, whatever its state."""
+    found = conn.execute(
+        select(subscription.c.newsletter).where(subscription.c.id == subscription_id)
+    ).scalar()
+    return str(found) if found is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    address: str
+    name: str
+    newsletter: str
+    state: str
+    categories: str
+    slot: str
+
+
+def everyone(conn: Connection, newsletter: str | None = None) -> Iterator[Exported]:
+    """A line for each subscription."""
+    statement = (
+        select(
+            subscriber.c.address,
+            subscriber.c.name,
+            subscription.c.newsletter,
+            subscription.c.state,
+            subscription.c.categories,
+            slot.c.key,
+        )
+        .join(subscription, subscription.c.subscriber_id == subscriber.c.id)
+        .outerjoin(slot, slot.c.id == subscription.c.slot_id)
+        .order_by(subscriber.c.id, subscription.c.newsletter)
+    )
+    if newsletter is not None:
+        statement = statement.where(subscription.c.newsletter == newsletter)
+    for row in conn.execute(statement):
+        yield Exported(
+            address=row.address,
+            name=row.name,
+            newsletter=row.newsletter,
+            state=row.state,
+            categories=",".join(row.categories or ()),
+            slot=row.key or "",
+        )
+
+
+def counts(conn: Connection) -> Mapping[str, int]:
+    """Confirmed subscriptions by newsletter."""
+    rows = conn.execute(
+        select(subscription.c.newsletter, func.count())
+        .where(subscription.c.state == SubscriptionState.CONFIRMED)
+        .group_by(subscription.c.newsletter)
+    )
+    return dict(rows.all())
+
+
+def _changed_choice(known: Subscription, wishes: Wishes, head: int) -> dict[str, int] | None:
+    if wishes.categories is None:
+        return dict(known.categories) if known.categories is not None else None
+    return choose(wishes.categories, known.categories, head)
+
+
+def _seq_before(conn: Connection, since: datetime) -> int:
+    """The place in the order before the first article published after `since`."""
+    first = conn.execute(
+        select(func.min(article.c.seq)).where(article.c.seq > 0, article.c.published_at >= since)
+    ).scalar()
+    return int(first) - 1 if first is not None else counter.head(conn)

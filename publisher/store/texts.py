@@ -1,0 +1,48 @@
+"""What articles of text pages say, findable by hashes, since only their words identify them."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from publisher.core.matching import KnownText, keys
+from publisher.core.model import Related
+from publisher.store.tables import article, text_key
+
+_AT_ONCE = 500  # keys in one query
+
+
+def sharing(conn: Connection, wanted: Collection[int]) -> list[KnownText]:
+    """The articles of text pages that share a key with these: all that the matcher can pair."""
+    ids: set[str] = set()
+    ordered = sorted(wanted)
+    for start in range(0, len(ordered), _AT_ONCE):
+        chunk = ordered[start : start + _AT_ONCE]
+        statement = select(text_key.c.article_id).where(text_key.c.key.in_(chunk)).distinct()
+        ids.update(conn.execute(statement).scalars())
+    found: list[KnownText] = []
+    ordered_ids = sorted(ids)
+    for start in range(0, len(ordered_ids), _AT_ONCE):
+        rows = conn.execute(
+            select(article.c.id, article.c.title, article.c.paragraphs, article.c.related)
+            .where(article.c.id.in_(ordered_ids[start : start + _AT_ONCE]))
+            .order_by(article.c.received_at, article.c.id)
+        )
+        found.extend(
+            KnownText(
+                id=row.id,
+                title=row.title,
+                paragraphs=tuple(row.paragraphs or ()),
+                related=tuple(Related(**each) for each in row.related),
+            )
+            for row in rows
+        )
+    return found
+
+
+def remember(conn: Connection, article_id: str, title: str, paragraphs: Sequence[str]) -> None:
+    """Make the article findable by what it says now."""
+    conn.execute(delete(text_key).where(text_key.c.article_id == article_id))
+    conn.execute(
+        insert(text_key),
+        [{"key": key, "article_id": article_id} for key in sorted(keys(title, paragraphs))],
+    )

@@ -1,0 +1,118 @@
+"""The web side put together: feeds, unsubscribing, health, and a page for what is not there."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from publisher.core.model import Site
+from publisher.errors import TransientError
+from publisher.web.files import FeedFiles
+from publisher.web.pages import Pages
+from publisher.web.subscriptions import Subscriptions, Unsubscriber
+
+_UNCACHED = {"Cache-Control": "no-store"}
+
+
+def create_app(
+    *,
+    site: Site,
+    feeds: Path,
+    store: Unsubscriber,
+    keys: Mapping[str, bytes],
+    clock: Callable[[], datetime],
+    ready: Callable[[], str | None],
+) -> ASGIApp:
+    """The application for `site`, serving the folder `feeds` under `/feeds/`.
+
+    `keys` are the signing keys by id; `ready`, called in a thread, tells in a sentence why the
+    program cannot do its work now, or None. Where the site's address has a path (`/news`),
+    everything answers both under it and without it: some proxies take it away and some do not.
+    """
+    pages = Pages(site)
+    site_pages = _site_pages(pages, Subscriptions(pages, store, keys, clock), ready)
+    files = FeedFiles(feeds, site_pages)
+    prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        segments = _segments(scope["raw_path"])
+        if prefix and segments[: len(prefix)] == prefix:
+            segments = segments[len(prefix) :]
+        if segments[:1] == ("feeds",) and len(segments) > 1:
+            await files.serve(segments[1:], scope, receive, send)
+        else:
+            await site_pages({**scope, "path": "/" + "/".join(segments)}, receive, send)
+
+    return app
+
+
+def _segments(raw_path: bytes) -> tuple[str, ...]:
+    """The decoded parts of a path; one that nothing has for an encoded slash or broken UTF-8."""
+    try:
+        decoded = [unquote(part, errors="strict") for part in raw_path.decode("ascii").split("/")]
+    except UnicodeDecodeError:
+        return ("\ufffd",)
+    return ("\ufffd",) if any("/" in part for part in decoded) else tuple(decoded[1:])
+
+
+def _site_pages(
+    pages: Pages, subscriptions: Subscriptions, ready: Callable[[], str | None]
+) -> Starlette:
+    async def front(request: Request) -> Response:
+        # Relative, so that it is right behind any proxy; asked for as `/news` it starts from there.
+        last = request.scope["raw_path"].decode("ascii").rpartition("/")[2]
+        here = "" if last in ("", "feeds") else f"{last}/"
+        return RedirectResponse(f"./{here}feeds/", 307, _UNCACHED)
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"}, headers=_UNCACHED)
+
+    async def readyz(_request: Request) -> Response:
+        if reason := await asyncio.to_thread(ready):
+            return JSONResponse({"status": "not ready", "reason": reason}, 503, _UNCACHED)
+        return JSONResponse({"status": "ok"}, headers=_UNCACHED)
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            response = pages.message(405, "That cannot be done here", "Nothing has been changed.")
+            response.headers.update(error.headers or {})
+            return response
+        return pages.message(
+            404,
+            "This page is not here",
+            "It may have moved, or the address may have lost a letter on its way.",
+        )
+
+    async def later(_request: Request, _error: Exception) -> Response:
+        response = pages.message(
+            503,
+            "Please try again in a moment",
+            "Something failed on our side; nothing was changed.",
+        )
+        response.headers["Retry-After"] = "60"
+        return response
+
+    async def failed(_request: Request, _error: Exception) -> Response:
+        return pages.message(500, "Something went wrong on our side", "Please try again later.")
+
+    app = Starlette(
+        routes=[
+            Route("/", front),
+            Route("/feeds", front),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/unsubscribe/{token}", subscriptions.answer, methods=["GET", "POST"]),
+        ],
+        exception_handlers={HTTPException: refused, TransientError: later, Exception: failed},
+    )
+    # Starlette would build the address from the Host header, which anyone can write.
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,39 @@
+"""The few pages that no feed folder holds: self-contained, never cached, never in a frame."""
+
+import base64
+import hashlib
+
+from starlette.responses import HTMLResponse
+
+from publisher.core.model import Site
+from publisher.kit import resources
+from publisher.kit.jinja import environment
+
+
+class Pages:
+    """Renders `templates/web/` pages in the paper's looks."""
+
+    def __init__(self, site: Site) -> None:
+        folder = resources.folder("templates/web")
+        css = (folder / "static" / "service.css").read_text(encoding="utf-8")
+        self._environment = environment([folder])
+        self._environment.globals.update(site=site, css=css)
+        digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        self._headers = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+                "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            ),
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Robots-Tag": "noindex",
+        }
+
+    def render(self, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
+        html = self._environment.get_template(template).render(context)
+        return HTMLResponse(html, status, self._headers)
+
+    def message(self, status: int, heading: str, text: str) -> HTMLResponse:
+        """A page that only says something."""
+        return self.render("service_message.html", status, heading=heading, text=text)

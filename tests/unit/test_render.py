@@ -1,0 +1,403 @@
+"""What stands in an edition's mail, in both its parts, and that it is the same every time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment
+
+from publisher.core import splice
+from publisher.core.model import (
+    Article,
+    Cadence,
+    Category,
+    Image,
+    Newsletter,
+    Related,
+    Rendering,
+    Site,
+)
+from publisher.errors import PermanentError
+from publisher.kit.jinja import environment
+from publisher.kit.resources import folder
+from publisher.newsletters.render import MAX_HTML, EditionContent, fingerprint, render
+from publisher.newsletters.translations import LANGUAGES, direction, locale_of, words
+
+DATA = Path(__file__).parents[1] / "data" / "mail"
+PLANNED = datetime(2026, 11, 20, 6, tzinfo=UTC)
+UNSUBSCRIBE = "https://news.example/unsubscribe/t0ken?a=1&b=2"
+SITE = Site(title="Example News", url="https://news.example", contact="editor@news.example")
+DAILY = Newsletter(slug="daily", title="The Daily", sender="Example News <news@news.example>")
+CATEGORIES = {
+    slug: Category(slug=slug, title=title)
+    for slug, title in [("world", "World"), ("science", "Science"), ("новости", "Новости")]
+}
+
+
+@pytest.fixture(scope="module")
+def templates() -> Environment:
+    return environment([folder("templates/email")])
+
+
+def article(number: int, title: str, *categories: str, **more: object) -> Article:
+    plain: dict[str, object] = {
+        "id": f"tag:news.example,2026:article:{number}",
+        "source": "folder",
+        "source_key": f"{number}.md",
+        "slug": f"story-{number}",
+        "title": title,
+        "categories": categories or ("world",),
+        "published_at": PLANNED,
+        "updated_at": PLANNED,
+        "received_at": PLANNED,
+        "content_hash": str(number),
+        "seq": number,
+    }
+    return Article(**(plain | more))  # type: ignore[arg-type]  # a test's short hand
+
+
+HARBOUR = article(
+    1,
+    "Harbour reopens after the longest winter in forty years",
+    summary="Forty-one ships had waited outside the breakwater since the new year. The first to "
+    "come in carried oranges, and half the town was on the quay to see them.",
+    body_html="<p>" + "The harbour master rang the bell himself. " * 70 + "</p>",
+    authors=("Mara Lindqvist", "Tom Ferris"),
+    image=Image(
+        url="https://news.example/media/hafen früh.jpg", alt="Ships at dawn", caption="The first."
+    ),
+)
+LAKE = article(
+    2,
+    "A glacier lake that nobody had on the map",
+    "science",
+    "world",
+    body_html="<p>Surveyors flew over the valley twice before they believed it.</p><p>Then they "
+    "came back with a boat &amp; a lead line.</p>",
+)
+SHIPS = article(
+    3, "В порт вошли первые суда", "новости", language="ru", url="https://порт.example/суда?a=б"
+)
+CLOCK = article(4, "Why the town clock runs fast")
+EDITION = EditionContent(
+    newsletter=DAILY,
+    site=SITE,
+    cadence=Cadence.DAILY,
+    articles=(HARBOUR, LAKE, SHIPS),
+    more=(CLOCK,),
+    categories=CATEGORIES,
+    planned_at=PLANNED,
+    locale="en",
+    zone="Europe/Berlin",
+    key_id="k1",
+)
+
+
+def parts(rendering: Rendering) -> tuple[str, str]:
+    """Text and HTML as the reader's program decodes them."""
+    values = {"name": "Ada", "address": "ada@reader.example", "unsubscribe_url": UNSUBSCRIBE}
+    head = (
+        f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="{rendering.boundary}"'
+    )
+    message = message_from_bytes(
+        head.encode() + b"\r\n\r\n" + splice.fill(rendering.body, values), policy=policy.default
+    )
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert not message.defects
+    text, html = [part.get_content() for part in message.iter_parts()]
+    return text, html
+
+
+class Page(HTMLParser):
+    """The links, images and words of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "a":
+            self.links.append(dict(attrs)["href"] or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_text_part_is_a_plain_newspaper(templates: Environment) -> None:
+    text, _ = parts(render(EDITION, templates))
+    assert text.replace("\r\n", "\n") == (DATA / "digest.txt").read_text(encoding="utf-8")
+
+
+def test_the_page_names_each_article_once_under_its_section(templates: Environment) -> None:
+    html = parts(render(EDITION, templates))[1]
+    page = Page(html)
+    assert [html.count(f">{each.title}</a>") for each in (*EDITION.articles, CLOCK)] == [1] * 4
+    story_links = [link for link in page.links if "story-" in link or "xn--" in link]
+    assert list(dict.fromkeys(story_links)) == [
+        "https://news.example/feeds/articles/story-1/",
+        "https://news.example/feeds/articles/story-2/",
+        "https://xn--n1abei.example/%D1%81%D1%83%D0%B4%D0%B0?a=%D0%B1",
+        "https://news.example/feeds/articles/story-4/",
+    ]
+    order = [page.text.rindex(word) for word in ("World", "Science", "Новости", "More stories")]
+    assert order == sorted(order)
+
+
+def test_the_page_is_fit_for_mail_programs(templates: Environment) -> None:
+    html = parts(render(EDITION, templates))[1]
+    page = Page(html)
+    assert ("html", {"lang": "en", "dir": "ltr"}) in page.tags
+    (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert image["alt"] == "Ships at dawn"
+    assert image["src"] == "https://news.example/media/hafen%20fr%C3%BCh.jpg"
+    assert image["width"] == "536"
+    assert UNSUBSCRIBE in page.links
+    assert "Unsubscribe" in page.text
+    assert "mailto:editor@news.example" in page.links
+    assert "prefers-color-scheme: dark" in html
+    assert ("meta", {"name": "color-scheme", "content": "light dark"}) in page.tags
+    assert "font-family: Georgia" in html.split("<body")[1]  # inlined
+    assert not {"script", "link", "iframe", "form"} & {tag for tag, _ in page.tags}
+
+
+def test_articles_keep_their_language_and_direction(templates: Environment) -> None:
+    arabic = article(9, "إعادة فتح الميناء", language="ar")
+    page = Page(parts(render(replace(EDITION, articles=(HARBOUR, SHIPS, arabic)), templates))[1])
+    cells = [attributes for tag, attributes in page.tags if tag == "td" and "dir" in attributes]
+    assert [(cell.get("lang"), cell["dir"]) for cell in cells] == [
+        (None, "auto"), ("ru", "ltr"), ("ar", "rtl"),
+    ]  # fmt: skip
+
+
+def test_related_reading_is_never_in_the_mail(templates: Environment) -> None:
+    lead = replace(
+        HARBOUR, related=(Related(title="Ferry fares to rise", url="https://x.example"),)
+    )
+    assert "Ferry fares" not in "".join(
+        parts(render(replace(EDITION, articles=(lead,)), templates))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({}, "The Daily: Harbour reopens after the longest winter in forty years and 3 more"),
+        ({"articles": (CLOCK,), "more": ()}, "The Daily: Why the town clock runs fast"),
+        (
+            {"articles": (CLOCK,), "more": (), "cadence": Cadence.IMMEDIATE},
+            "Why the town clock runs fast",
+        ),
+        (
+            {"articles": (CLOCK, LAKE), "more": (), "cadence": Cadence.IMMEDIATE, "locale": "de"},
+            "Why the town clock runs fast und 1 mehr",
+        ),
+        ({"articles": (), "more": ()}, "The Daily: No new articles"),
+    ],
+)
+def test_subject(changes: dict[str, object], subject: str, templates: Environment) -> None:
+    assert render(replace(EDITION, **changes), templates).subject == subject  # type: ignore[arg-type]
+
+
+def test_an_immediate_mail_says_so_and_when(templates: Environment) -> None:
+    text, _ = parts(render(replace(EDITION, cadence=Cadence.IMMEDIATE), templates))
+    assert "Just in · November 20, 2026, 7:00" in text
+
+
+def test_the_same_content_gives_the_same_bytes(templates: Environment) -> None:
+    fresh = environment([folder("templates/email")])
+    assert render(EDITION, templates) == render(EDITION, fresh)
+    other = render(replace(EDITION, more=()), templates)
+    assert other.boundary != render(EDITION, templates).boundary
+
+
+def test_the_fixed_words_and_dates_speak_the_readers_language(templates: Environment) -> None:
+    text, html = parts(render(replace(EDITION, locale="ru", zone="Asia/Vladivostok"), templates))
+    assert "пятница, 20 ноября 2026" in text
+    assert "Отписаться:" in text
+    assert '<html lang="ru" dir="ltr">' in html
+    assert render(replace(EDITION, locale="de-AT"), templates).language == "de-AT"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "locale"),
+    [
+        (("de",), "de"),
+        (("pt-BR", "ru"), "ru"),
+        (("", "de-at"), "de-AT"),
+        (("nonsense", "../x", ""), "en"),
+    ],
+)
+def test_locale_of(wishes: tuple[str, ...], locale: str) -> None:
+    assert locale_of(*wishes) == locale
+    assert words(locale)
+
+
+def test_every_language_fills_in_its_phrases() -> None:
+    for spoken in LANGUAGES.values():
+        assert "7" in spoken.and_more % {"lead": "x", "count": "7"}
+        assert "7" in spoken.minutes % {"count": "7"}
+        assert "7" in spoken.on_the_site % {"count": "7"}
+        assert "n" in spoken.why % {"newsletter": "n", "site": "s"}
+
+
+def test_direction_of_unknown_languages_is_left_to_the_text() -> None:
+    assert [direction(x) for x in ("he", "en-GB", "", "klingon")] == ["rtl", "ltr", "auto", "auto"]
+
+
+# What strangers write stays words
+
+
+def test_words_of_strangers_are_words(templates: Environment) -> None:
+    title = f'<script>alert("1")</script> {{{{ 7*7 }}}} {splice.mark("unsubscribe_url")}\r\nX: y'
+    lead = article(1, title, authors=("</td><b>",), url='https://x.example/"><script>?q=\r\n')
+    text, html = parts(render(replace(EDITION, articles=(lead,), more=(lead,)), templates))
+    clean = '<script>alert("1")</script> {{ 7*7 }} unsubscribe_url X: y'
+    assert clean in text
+    assert clean in Page(html).text
+    assert "<script" not in html
+    assert not [tag for tag, _ in Page(html).tags if tag == "b"]
+    assert html.count("unsubscribe/t0ken") == 1
+
+
+def test_an_article_without_title_or_summary_opens_with_its_words(templates: Environment) -> None:
+    words_only = article(1, "", body_html="<p>It rained.</p><p>" + "And then it rained. " * 40)
+    text, _ = parts(render(replace(EDITION, articles=(words_only,), more=()), templates))
+    assert "It rained. And then it rained." in text
+    lake = parts(render(replace(EDITION, articles=(LAKE,), more=()), templates))[0]
+    assert "they came back with a boat & a lead line." in lake.replace("\r\n", " ")
+
+
+def test_no_text_line_of_words_is_longer_than_72(templates: Environment) -> None:
+    text, _ = parts(render(EDITION, templates))
+    assert all(len(line) <= 72 for line in text.splitlines() if "://" not in line)
+
+
+# How much fits
+
+
+def crowd(count: int, make: Callable[[int], Article]) -> tuple[Article, ...]:
+    return tuple(make(number) for number in range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("articles", "more"),
+    [
+        (crowd(200, lambda n: article(n, f"Story {n}", summary="word " * 60)), ()),
+        (crowd(30, lambda n: article(n, "Ж" * 900, summary="Ж" * 900)), ()),
+        ((HARBOUR,), crowd(2000, lambda n: article(n, f"Story {n}"))),
+        (
+            crowd(40, lambda n: article(n, "x" * 10_000, url="https://x.example/" + "y" * 1900)),
+            crowd(90, lambda n: article(n, "x" * 10_000, url="https://x.example/" + "y" * 1900)),
+        ),
+        (
+            (article(1, "x", url="https://x.example/" + "y" * 100_000, authors=("z" * 9_999,)),),
+            (article(2, "x", url="https://x.example/" + "y" * 100_000),),
+        ),
+    ],
+    ids=["many", "long", "many-links", "huge", "endless-address"],
+)
+def test_the_page_stays_small_and_counts_what_it_leaves_out(
+    articles: tuple[Article, ...], more: tuple[Article, ...], templates: Environment
+) -> None:
+    text, html = parts(render(replace(EDITION, articles=articles, more=more), templates))
+    assert len(html.encode()) <= MAX_HTML
+    page = Page(html)
+    stories = sum(tag in ("h2", "h3") for tag, _ in page.tags)
+    listed = sum(
+        tag == "p" and "padding: 10px" in (attributes.get("style") or "")
+        for tag, attributes in page.tags
+    )
+    assert stories >= 1
+    left_out = len(articles) + len(more) - stories - listed
+    if left_out > 0:
+        said = f"And {left_out + 1:,} more on the site"  # the sentence itself is a line of the list
+        assert said in page.text
+        assert said in text
+    else:
+        assert "on the site" not in page.text
+    assert "Unsubscribe" in page.text
+
+
+def test_over_the_limit_the_last_articles_become_links(templates: Environment) -> None:
+    articles = crowd(90, lambda n: article(n, f"Story {n}.", summary="слово " * 90))
+    html = parts(render(replace(EDITION, articles=articles, more=()), templates))[1]
+    page = Page(html)
+    assert 10 < sum(tag in ("h2", "h3") for tag, _ in page.tags) < 90
+    assert all(f"Story {n}." in page.text for n in range(1, 91))
+    assert "on the site" not in page.text
+
+
+# Operators' own templates and settings
+
+
+def own(tmp_path: Path, html: str, text: str = "text") -> Environment:
+    (tmp_path / "digest.html").write_text(html, encoding="utf-8")
+    (tmp_path / "digest.txt").write_text(text, encoding="utf-8")
+    return environment([tmp_path, folder("templates/email")])
+
+
+@pytest.mark.parametrize(
+    ("html", "text", "sentence"),
+    [
+        ("one\n{{ nobody }}", "", r"digest\.html, line 2: 'nobody' is undefined"),
+        ("one\ntwo\n{% if %}", "", r"digest\.html, line 3: "),
+        ("{% include 'gone.html' %}", "", r"gone\.html is missing"),
+        ("ok", "one\n\n{{ 1 / 0 }}", r"digest\.txt, line 3: division by zero"),
+        ("{{ ''.__class__.__mro__ }}", "", r"digest\.html, line 1: .*unsafe"),
+        ("{{ reader.nickname }}", "", r"digest\.html, line 1: .*nickname"),
+    ],
+)
+def test_a_template_that_fails_names_its_line(
+    html: str, text: str, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PermanentError, match=sentence):
+        render(EDITION, own(tmp_path, html, text))
+
+
+def test_a_newsletter_can_have_its_own_template(tmp_path: Path) -> None:
+    templates = own(
+        tmp_path, "<p>{{ reader.name }}: {{ lead.title }}</p>", "Dear {{ reader.name }},"
+    )
+    text, html = parts(render(EDITION, templates))
+    assert text == "Dear Ada,"
+    assert f"<p>Ada: {HARBOUR.title}</p>" in html
+    missing = replace(EDITION, newsletter=replace(DAILY, template="weekly"))
+    with pytest.raises(PermanentError, match=r"weekly\.html is missing"):
+        render(missing, templates)
+
+
+def test_the_fingerprint_follows_templates_and_settings(tmp_path: Path) -> None:
+    first = fingerprint(DAILY, SITE, own(tmp_path, "one"))
+    assert first == fingerprint(DAILY, SITE, own(tmp_path, "one"))
+    assert first != fingerprint(DAILY, SITE, own(tmp_path, "two"))
+    assert first != fingerprint(replace(DAILY, title="Other"), SITE, own(tmp_path, "one"))
+
+
+def test_who_sends_it(templates: Environment) -> None:
+    rendering = render(EDITION, templates)
+    assert rendering.sender == "Example News <news@news.example>"
+    assert rendering.list_id == "The Daily <daily.news.example>"
+    unnamed = replace(
+        DAILY, sender="news@news.example", slug="новости", reply_to="Ed <e@x.example>"
+    )
+    rendering = render(replace(EDITION, newsletter=unnamed), templates)
+    assert rendering.sender == "The Daily <news@news.example>"
+    assert rendering.list_id == "The Daily <xn--b1amnebsh.news.example>"
+    assert rendering.reply_to == "Ed <e@x.example>"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"sender": ""}, {"sender": "a@b.example, c@d.example"}, {"list_id": "a b"}]
+)
+def test_settings_that_no_header_can_hold(settings: dict[str, str], templates: Environment) -> None:
+    newsletter = replace(DAILY, **settings)  # type: ignore[arg-type]
+    with pytest.raises(PermanentError):
+        render(replace(EDITION, newsletter=newsletter), templates)
