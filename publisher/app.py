@@ -11,14 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 from publisher.core import tokens
-from publisher.core.addresses import check, parse_mailbox
-from publisher.core.edition import VariantContent
-from publisher.core.model import EVERYTHING, Newsletter, Site
-from publisher.core.outcome import Answer
-from publisher.delivery.connection import Connection, Envelope
-from publisher.delivery.message import Recipient, compose, message_id, preview
+from publisher.core.addresses import parse_mailbox
+from publisher.core.model import Newsletter, Site
 from publisher.delivery.worker import Post, Totals, Worker
-from publisher.errors import ConfigurationError, NotFoundError, UnreadableError
+from publisher.errors import NotFoundError, UnreadableError
 from publisher.feeds.build import Built, Output, build
 from publisher.kit import resources, secret
 from publisher.kit.jinja import environment
@@ -104,7 +100,9 @@ class App:
             return ArchivePageSource(path, self.settings.base, category)
         if path.is_dir():
             return self._folder(path, category, "")
-        return FolderSource.of_file(path, self.settings.base, self.site.zone, self.site.url + "/")
+        return FolderSource.of_file(
+            path, self.settings.base, self.site.zone, self.site.url + "/", category
+        )
 
     def take_in(self, source: Source) -> Tally:
         """Raises UnreadableError when the source as a whole cannot be read."""
@@ -144,7 +142,8 @@ class App:
         return self._folder(path, configured.category, configured.url)
 
     def _folder(self, path: Path, category: str, url: str) -> Source:
-        return FolderSource(path, self.settings.base, self.site.zone, url or self.site.url + "/")
+        base_url = url or self.site.url + "/"
+        return FolderSource(path, self.settings.base, self.site.zone, base_url, category)
 
     # articles → feeds
 
@@ -248,63 +247,6 @@ class App:
             },
             unsubscribe_url=self.unsubscribe_url,
             hostname=self.site.url.split("://")[1].split("/")[0].split(":")[0],
-        )
-
-    def preview(self, newsletter: Newsletter) -> tuple[bytes, str]:
-        """The mail a new reader would get now, as a whole and its HTML part alone.
-
-        Raises NotFoundError when nothing is public yet, PermanentError when a template fails.
-        """
-        content = self._sample(newsletter)
-        return preview(self.renderer.mail(newsletter, content), content.planned_at)
-
-    async def send_test(self, newsletter: Newsletter, address: str) -> Answer:
-        """Mail the preview to an address, outside of the books.
-
-        Raises ConfigurationError without a relay, and what `preview` raises.
-        """
-        if not self.settings.relays:
-            raise ConfigurationError("no relay is configured (mail.relays)")
-        content = self._sample(newsletter)
-        rendering = self.renderer.mail(newsletter, content)
-        message = compose(
-            rendering,
-            Recipient(address=check(address)),
-            message_id=message_id("test", 0, 0, date=self.clock(), rendering=rendering),
-            date=self.clock(),
-        )
-        connection = Connection(self.settings.relays[0], hostname=self.post.hostname)
-        try:
-            return await connection.send(
-                Envelope(
-                    sender=self.post.senders[newsletter.slug], recipient=address, message=message
-                )
-            )
-        finally:
-            await connection.close()
-
-    def _sample(self, newsletter: Newsletter) -> VariantContent:
-        """The newest public articles of a newsletter, as an edition of this moment."""
-        with self.db.read() as conn:
-            wanted = None if EVERYTHING in newsletter.categories else set(newsletter.categories)
-            found = [
-                each
-                for each in shelf.newest(conn, None, 10 * newsletter.max_articles)
-                if wanted is None or wanted.intersection(each.categories)
-            ]
-            categories = {each.slug: each for each in shelf.categories(conn)}
-            head = shelf.head(conn)
-        if not found:
-            raise NotFoundError(f"nothing is public yet that {newsletter.slug} could hold")
-        return VariantContent(
-            newsletter=newsletter.slug,
-            cadence=newsletter.cadences[0],
-            zone=newsletter.zone,
-            locale="",
-            planned_at=self.clock(),
-            articles=tuple(found[: newsletter.max_articles]),
-            categories=categories,
-            change=head,
         )
 
     @property

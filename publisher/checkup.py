@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from publisher import trial
 from publisher.app import App
 from publisher.core.relay import Relay
 from publisher.delivery.connection import Connection
@@ -43,7 +44,7 @@ def _source(app: App, path: str) -> str:
 
 def _newsletter(app: App, slug: str) -> str:
     try:
-        mail, _ = app.preview(app.newsletters[slug])
+        mail, _ = trial.preview(app, app.newsletters[slug])
     except NotFoundError as error:
         return f"its mail cannot be tried yet: {error}"
     return f"its mail has {len(mail):,} bytes"

@@ -48,7 +48,7 @@ def _root(
         typer.Option(
             "--config",
             metavar="PATH",
-            help="The configuration [default: $PUBLISHER_CONFIG or config/publisher.toml].",
+            help="The configuration, else $PUBLISHER_CONFIG, else config/publisher.toml.",
         ),
     ] = None,
     _version: Annotated[
@@ -63,17 +63,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status, with one sentence instead of a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        cli(_config_first(given), standalone_mode=True)
+        status = cli(_config_first(given), standalone_mode=False)
+        sys.stdout.flush()
     except PublisherError as error:
         complain(str(error))
         return 1
+    except typer.TyperException as error:
+        if sentence := error.format_message():  # it is empty when help was asked for and shown
+            complain(f"{sentence} (--help tells what there is)")
+        return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough (`publisher … | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _config_first(arguments: list[str]) -> list[str]:

@@ -21,9 +21,9 @@ group = typer.Typer(
 def ingest(
     ctx: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files or folders.")],
-    category: Annotated[str, typer.Option(help="For an archive page without a heading.")] = "",
+    category: Annotated[str, typer.Option(help="For articles that name none.")] = "",
     kind: Annotated[
-        str | None, typer.Option(help="folder or archive-page [default: told from the file].")
+        str | None, typer.Option(help="folder or archive-page; told from the file if not given.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -94,15 +94,15 @@ class _Demo:
     async def _tell(self, app: App, written: int, mails: str) -> None:
         """The first ten lines: what there is, every number counted where it is kept."""
         await self._until(lambda: _public(app) == written, "the articles to be published")
+        await self._until(lambda: self._feeds() == _categories(app) + 1, "the feeds to be written")
         planned = sum(app.planner.plan_now(slug, app.clock()) for slug in app.newsletters)
         await self._until(lambda: self._settled(app), "the digests to arrive")
         again = sum(app.planner.plan_now(slug, app.clock()) for slug in app.newsletters)
         now = self._status(app)
-        feeds = len(list((self.folder / "feeds").rglob("atom.xml")))
         site = app.site.url
         with app.db.read() as conn:
             slug = shelf.newest(conn, None, 1)[0].categories[0]
-        say(f"{app.site.title}: {now.articles} articles taken in and public, {feeds} Atom feeds")
+        say(f"{app.site.title}: {now.articles} articles taken in and public, {self._feeds()} feeds")
         say(
             f"Digests: {now.deliveries.get('sent', 0)} sent, {self.catcher.count} received; "
             f"asked again: {again} more planned"
@@ -116,6 +116,10 @@ class _Demo:
         say(f"  Caught mails   {mails}")
         say()
         say(f"Drop a Markdown file into {_short(self.articles)}/ to see it in feed and mail.")
+
+    def _feeds(self) -> int:
+        """Counted as files: a feed for each category, and that of all."""
+        return len(list((self.folder / "feeds").rglob("atom.xml")))
 
     async def _break_news(self, app: App, once: bool) -> None:
         """Add an article while the visitor looks on."""
@@ -237,6 +241,11 @@ class _Demo:
 def _public(app: App) -> int:
     with app.db.read() as conn:
         return shelf.count(conn, None)
+
+
+def _categories(app: App) -> int:
+    with app.db.read() as conn:
+        return len(shelf.categories(conn))
 
 
 def _answers(port: int, daemon: "subprocess.Popen[bytes]") -> bool:

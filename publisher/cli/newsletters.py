@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from publisher import trial
 from publisher.app import App
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, say, say_json
@@ -57,7 +58,7 @@ def preview(
 ) -> None:
     """Write the next edition as a new reader would get it: SLUG.eml and SLUG.html."""
     with opened(ctx) as app:
-        mail, html = app.preview(app.newsletter(slug))
+        mail, html = trial.preview(app, app.newsletter(slug))
     for name, data in ((f"{slug}.eml", mail), (f"{slug}.html", html.encode())):
         try:
             (out / name).write_bytes(data)
@@ -74,7 +75,7 @@ def test(
 ) -> None:
     """Mail the preview to one address, outside of the books."""
     with opened(ctx) as app:
-        answer = asyncio.run(app.send_test(app.newsletter(slug), address))
+        answer = asyncio.run(trial.send(app, app.newsletter(slug), address))
     accepted = answer.code is not None and 200 <= answer.code < 300
     said = f"{answer.code or ''} {answer.text or answer.kind.value}".strip()
     if not accepted:

@@ -9,7 +9,7 @@ from publisher.core.model import Related
 from publisher.core.punctuation import SENTENCE_ENDS, ends_sentence
 from publisher.core.words import Words, is_beginning, runs, similar, words
 
-DISTINCT = 10
+DISTINCT = 6
 """Words. Less than this says too little to make two articles one ("Details to follow.")."""
 
 STUB = 25
@@ -78,7 +78,9 @@ def likeness(text: Text, other: Text, shared: float, covered: float) -> Likeness
         likely = alike and max(shared, covered) >= 1 / 5
         if likely or (len(first[0]) >= DISTINCT and max(shared, covered) > 1 / 3):
             return Likeness.FIRST_PARAGRAPH
-    if shared > 1 / 2 and covered >= 1 / 2 and (alike or text.length >= DISTINCT):
+    # Where the title has become a paragraph, some other line was put above it.
+    retitled = other.title not in text.paragraphs and (alike or text.length >= DISTINCT)
+    if shared > 1 / 2 and covered >= 1 / 2 and retitled:
         return Likeness.MOST_RUNS
     if same_title and min(text.length, other.length) < STUB:
         return Likeness.TITLE_ALONE

@@ -190,7 +190,7 @@ class _Matcher:
     def _leftover(self, page: int, found: dict[int, Verdict]) -> Verdict:
         text = self.page[page]
         others = [n for n in found if n != page and not isinstance(found[n], Repeated | Fragment)]
-        if self._ends_page(page) and any(begins(text, self.page[n], ()) for n in others):
+        if self._ends_page(page) and self._begins_any(text, others):
             return Repeated()
         near = next((self.twins[n] for n in range(page, -1, -1) if n in self.twins), None)
         # What holds most of it holds a good part of its runs; a line that stands everywhere is not.
@@ -231,6 +231,10 @@ class _Matcher:
     def _breaks_off(self, page: int, known: int) -> bool:
         """Whether the page's article is the known one without its end (or whole)."""
         return begins(self.page[page], self.known[known], self.with_title)
+
+    def _begins_any(self, text: Text, others: Iterable[int]) -> bool:
+        titles = [*self.with_title, *(other.title for other in self.page)]
+        return any(begins(text, self.page[n], titles) for n in others)
 
     def _stands_whole(self, known: int) -> bool:
         """Whether an article of the page says exactly what the known one does."""

@@ -59,6 +59,4 @@ def needed_floor(groups: Collection[Group]) -> int:
 
 
 def _counts(item: Item, choice: Choice) -> bool:
-    return any(
-        item.seq > choice[slug] for slug in (EVERYTHING, *item.categories) if slug in choice
-    )
+    return any(item.seq > choice[slug] for slug in (EVERYTHING, *item.categories) if slug in choice)

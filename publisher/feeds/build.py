@@ -203,8 +203,7 @@ class _Build:
         files["index.html"] = self._pages.category(
             category, self._nav, entries[:index], page=None, last=last
         )
-        for number in self._pages_touched(key, then, last):
-            self._archive_page(slug, category, number, last)
+        self._archive(slug, category, self._pages_touched(key, then, last), last)
         for name, data in files.items():
             self._write(data, slug, name)
         self._remove_pages(slug, last)
@@ -222,14 +221,18 @@ class _Build:
             first = min(first, last, then.last)
         return range(max(first, 1), last + 1)
 
-    def _archive_page(self, slug: str, category: Category | None, number: int, last: int) -> None:
+    def _archive(self, slug: str, category: Category | None, numbers: range, last: int) -> None:
+        """The numbered pages of a run, each with its newest article on top."""
+        if not numbers:
+            return
         key = category.slug if category else None
-        start = (number - 1) * archive.PAGE
-        articles = self._shelf.oldest_first(self._conn, key, start, archive.PAGE)
-        entries = [self._entry(article) for article in reversed(articles)]
         own = [self._pages.link(category)] if category else []
-        page = self._pages.category(category, own, entries, page=number, last=last)
-        self._write(page, slug, "page", str(number), "index.html")
+        start = (numbers[0] - 1) * archive.PAGE
+        batches = self._shelf.oldest_first(self._conn, key, start, archive.PAGE)
+        for number, articles in zip(numbers, batches, strict=False):  # the rest is on the index
+            entries = [self._entry(article) for article in reversed(articles)]
+            page = self._pages.category(category, own, entries, page=number, last=last)
+            self._write(page, slug, "page", str(number), "index.html")
 
     def _remove_pages(self, slug: str, last: int) -> None:
         with suppress(FileNotFoundError):

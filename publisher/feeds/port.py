@@ -22,9 +22,9 @@ class Shelf(Protocol):
         """The last `limit` articles by place, the newest first."""
 
     def oldest_first(
-        self, conn: Connection, slug: str | None, offset: int, limit: int
-    ) -> list[Article]:
-        """`limit` articles from the `offset`th on, counted from the oldest place."""
+        self, conn: Connection, slug: str | None, offset: int, size: int
+    ) -> Iterator[list[Article]]:
+        """All articles from the `offset`th on, counted from the oldest place, in batches."""
 
     def count(self, conn: Connection, slug: str | None, *, below: int | None = None) -> int:
         """How many articles there are, or how many below a place."""

@@ -85,7 +85,7 @@ def opening_words(text: str, limit: int = 280) -> str:
     # A script without spaces (or one endless word) is cut where it stands.
     if text[end] != " " and (space := start.rfind(" ")) > limit // 2:
         start = start[:space]
-    return _balanced(start.rstrip(" ,;:.–—-(«“„¿¡")) + "…"
+    return clean_line(start).rstrip(" ,;:.–—-(«“„¿¡") + "…"
 
 
 def plain(html: str) -> str:

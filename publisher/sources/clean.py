@@ -101,5 +101,3 @@ def _language(tag: str) -> str:
     tag = clean_line(tag).replace("_", "-")
     fit = len(tag) <= 35 and all(part.isascii() and part.isalnum() for part in tag.split("-"))
     return tag if fit else ""
-
-

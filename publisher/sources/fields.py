@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 
-import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
+import yaml
 
 from publisher.errors import UnreadableError
 from publisher.kit.text import clean_line
@@ -25,7 +25,7 @@ _GROUPS = ("extra", "params", "taxonomies")
 class _Words(yaml.BaseLoader):  # type: ignore[misc]  # PyYAML ships no types
     """YAML whose scalars stay as written: `007` and `no` are titles, and dates are read by us.
 
-    Not libyaml's loader, which python-frontmatter prefers: deep nesting crashes the process there.
+    Not libyaml's loader: deep nesting crashes the process there.
     """
 
 

@@ -3,7 +3,7 @@
 import codecs
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from publisher.core.model import Candidate
@@ -34,9 +34,13 @@ class FolderSource:
 
     name = "folder"
 
-    def __init__(self, root: Path, base: Path, zone: str, base_url: str) -> None:
-        """`zone` is for dates without one; `base_url` is what relative addresses start from."""
+    def __init__(
+        self, root: Path, base: Path, zone: str, base_url: str, category: str = ""
+    ) -> None:
+        """`zone` is for dates without one; `base_url` is what relative addresses start from;
+        `category` is that of articles which name none, "" for the site's."""
         self._root = root
+        self._category = category
         self._zone = zone
         self._base_url = base_url
         self._single = False
@@ -45,9 +49,11 @@ class FolderSource:
         self._present: frozenset[str] | None = None
 
     @classmethod
-    def of_file(cls, path: Path, base: Path, zone: str, base_url: str) -> "FolderSource":
+    def of_file(
+        cls, path: Path, base: Path, zone: str, base_url: str, category: str = ""
+    ) -> "FolderSource":
         """One file alone; its article is the one that the folder around it would give."""
-        source = cls(path, base, zone, base_url)
+        source = cls(path, base, zone, base_url, category)
         source._single = True
         return source
 
@@ -178,9 +184,12 @@ class FolderSource:
         try:
             if len(data) > LIMIT:
                 raise UnreadableError(f"it is larger than {LIMIT // 1_000_000} MB")
-            return parse(_decoded(data), zone=self._zone, path=key)
+            candidate = parse(_decoded(data), zone=self._zone, path=key)
         except UnreadableError as error:
             return Unusable(item="", reason=error.reason)
+        if self._category and not candidate.categories:
+            return replace(candidate, categories=(self._category,))
+        return candidate
 
     def _key_below(self, path: Path) -> str:
         return self.scope + _sound(path.relative_to(self._root).as_posix())

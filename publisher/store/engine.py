@@ -7,7 +7,7 @@ SQLite queue first come, first served: a sign-up never waits behind more than on
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -60,6 +60,15 @@ class Database:
             conn = conn.execution_options(sqlite_begin="BEGIN IMMEDIATE")
             with conn.begin():
                 yield conn
+
+    def keep_wal(self) -> None:
+        """Let no reader wait for the writer (WAL); it is noted in the file, so only in our own."""
+        if not self.is_sqlite:
+            return
+        # "Locked" means that another process is about to do the same.
+        with suppress(TransientError), self._said_clearly(), self.engine.connect() as conn:
+            # In place of BEGIN: it can't be done within a transaction.
+            conn.execution_options(sqlite_begin="PRAGMA journal_mode = WAL").begin()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -119,7 +128,6 @@ def _prepare_sqlite(engine: Engine) -> None:
         cursor = dbapi.cursor()
         for pragma in (
             f"busy_timeout = {_BUSY_MS}",
-            "journal_mode = WAL",
             "synchronous = FULL",  # an answer written down must outlive a power cut
             "foreign_keys = ON",
             "secure_delete = ON",  # an erased reader must not stay in free pages

@@ -19,34 +19,27 @@ def prepare(db: Database) -> None:
 
     Raises ConfigurationError when it is older (say `publisher db upgrade`), newer, or not ours.
     """
-    try:
-        with db.read() as conn:
-            found = _revision(conn)
-            if found is None and inspect(conn).get_table_names():
-                raise ConfigurationError(
-                    f"database.url: {db.name} holds tables of another program; name another one"
-                )
-    except (TransientError, DBAPIError) as error:
-        raise ConfigurationError(f"database.url: {db.name} cannot be opened: {error}") from error
-    if found == _head():
-        return
+    found = _looked_over(db)
     if found is None:
         upgrade(db)
-        return
-    if found in _known():
+    elif found == _head():
+        db.keep_wal()
+    else:
         raise ConfigurationError(
             f"database {db.name} is of an older version of this program; run `publisher db upgrade`"
         )
-    raise ConfigurationError(
-        f"database {db.name} is newer than this program (its revision is {found}); "
-        "install the publisher that wrote it"
-    )
 
 
 def upgrade(db: Database) -> bool:
-    """Run the migrations that are missing, all or none; False when there were none."""
+    """Run the migrations that are missing, all or none; False when there were none.
+
+    Raises ConfigurationError when the database is newer than this program, or not ours.
+    """
+    if _looked_over(db) == _head():
+        return False
+    db.keep_wal()
     with db.write() as conn:
-        if _revision(conn) == _head():
+        if _revision(conn) == _head():  # another process was faster
             return False
         config = _config()
         config.attributes["connection"] = conn
@@ -54,6 +47,28 @@ def upgrade(db: Database) -> bool:
         if conn.execute(counter.select()).first() is None:
             conn.execute(counter.insert().values(id=1, n=0, low=0))
     return True
+
+
+def _looked_over(db: Database) -> str | None:
+    """The database's revision, None for a new one; raises unless it is new or ours to upgrade."""
+    try:
+        with db.read() as conn:
+            tables = set(inspect(conn).get_table_names())
+            found = _revision(conn)
+    except (TransientError, DBAPIError) as error:
+        raise ConfigurationError(f"database.url: {error}") from error
+    if not tables:
+        return None
+    if found is None or counter.name not in tables:
+        raise ConfigurationError(
+            f"database.url: {db.name} holds tables of another program; name another one"
+        )
+    if found not in _known():
+        raise ConfigurationError(
+            f"database {db.name} is newer than this program (its revision is {found}); "
+            "install the publisher that wrote it"
+        )
+    return found
 
 
 def _config() -> Config:

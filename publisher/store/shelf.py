@@ -53,10 +53,19 @@ def newest(conn: Connection, slug: str | None, limit: int) -> list[Article]:
     return _read(conn, _members(slug).order_by(place.desc(), article.c.id.desc()).limit(limit))
 
 
-def oldest_first(conn: Connection, slug: str | None, offset: int, limit: int) -> list[Article]:
-    """`limit` articles from the `offset`th on, counted from the oldest place."""
-    ordered = _members(slug).order_by(_place(slug), article.c.id)
-    return _read(conn, ordered.offset(offset).limit(limit))
+def oldest_first(
+    conn: Connection, slug: str | None, offset: int, size: int
+) -> Iterator[list[Article]]:
+    """All articles from the `offset`th on, counted from the oldest place, `size` at a time."""
+    place = _place(slug)
+    ordered = _members(slug).add_columns(place.label("place")).order_by(place, article.c.id)
+    statement = ordered.offset(offset).limit(size)
+    while rows := conn.execute(statement).all():
+        yield _articles(conn, rows)
+        last = rows[-1]
+        # By key from here on: an offset would read again all that it passes over.
+        beyond = or_(place > last.place, and_(place == last.place, article.c.id > last.id))
+        statement = ordered.where(place >= last.place, beyond).limit(size)
 
 
 def count(conn: Connection, slug: str | None, *, below: int | None = None) -> int:
@@ -145,7 +154,10 @@ def _lowest(conn: Connection, slug: str | None) -> int | None:
 
 
 def _read(conn: Connection, statement: Select[Any]) -> list[Article]:
-    rows = conn.execute(statement).all()
+    return _articles(conn, conn.execute(statement).all())
+
+
+def _articles(conn: Connection, rows: Sequence[Row[Any]]) -> list[Article]:
     standing = _standing(conn, rows)
     return [article_from_row(row, standing[row.id]) for row in rows]
 

@@ -1,0 +1,73 @@
+"""Trying a newsletter out: its mail as a new reader would get it now, to look at or to send."""
+
+from publisher.app import App
+from publisher.core.addresses import check
+from publisher.core.edition import VariantContent
+from publisher.core.model import EVERYTHING, Newsletter
+from publisher.core.outcome import Answer
+from publisher.delivery.connection import Connection, Envelope
+from publisher.delivery.message import Recipient, compose, message_id
+from publisher.delivery.message import preview as sample_mail
+from publisher.errors import ConfigurationError, NotFoundError
+from publisher.store import shelf
+
+
+def preview(app: App, newsletter: Newsletter) -> tuple[bytes, str]:
+    """The mail a new reader would get now, as a whole and its HTML part alone.
+
+    Raises NotFoundError when nothing is public yet, PermanentError when a template fails.
+    """
+    content = _newest(app, newsletter)
+    return sample_mail(app.renderer.mail(newsletter, content), content.planned_at)
+
+
+async def send(app: App, newsletter: Newsletter, address: str) -> Answer:
+    """Mail the preview to an address, outside of the books.
+
+    Raises ConfigurationError without a relay, PermanentError for a bad address, and what
+    `preview` raises.
+    """
+    if not app.settings.relays:
+        raise ConfigurationError("no relay is configured (mail.relays)")
+    content = _newest(app, newsletter)
+    rendering = app.renderer.mail(newsletter, content)
+    date = content.planned_at
+    message = compose(
+        rendering,
+        Recipient(address=check(address)),
+        message_id=message_id("test", 0, 0, date=date, rendering=rendering),
+        date=date,
+    )
+    envelope = Envelope(
+        sender=app.post.senders[newsletter.slug], recipient=address, message=message
+    )
+    connection = Connection(app.settings.relays[0], hostname=app.post.hostname)
+    try:
+        return await connection.send(envelope)
+    finally:
+        await connection.close()
+
+
+def _newest(app: App, newsletter: Newsletter) -> VariantContent:
+    """The newest public articles of a newsletter, as an edition of this moment."""
+    wanted = None if EVERYTHING in newsletter.categories else set(newsletter.categories)
+    with app.db.read() as conn:
+        found = [
+            each
+            for each in shelf.newest(conn, None, 10 * newsletter.max_articles)
+            if wanted is None or wanted.intersection(each.categories)
+        ]
+        categories = {each.slug: each for each in shelf.categories(conn)}
+        head = shelf.head(conn)
+    if not found:
+        raise NotFoundError(f"nothing is public yet that {newsletter.slug} could hold")
+    return VariantContent(
+        newsletter=newsletter.slug,
+        cadence=newsletter.cadences[0],
+        zone=newsletter.zone,
+        locale="",
+        planned_at=app.clock(),
+        articles=tuple(found[: newsletter.max_articles]),
+        categories=categories,
+        change=head,
+    )

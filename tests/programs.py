@@ -1,0 +1,29 @@
+"""Programs and real inputs that some tests need and not every machine has."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+STRICT = bool(os.environ.get("PUBLISHER_TESTS_STRICT"))
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+def needs(program: str) -> str:
+    """The program's path; without it the test skips, or fails where all tools must be there."""
+    found = shutil.which(program)
+    if found is None:
+        reason = f"needs the program {program} (`make tools` installs it)"
+        if STRICT:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def real(name: str) -> Path:
+    """A file of real input that lies beside the checkout, where there is one."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"needs the real input {name}, which is not part of the repository")
+    return path

@@ -1,0 +1,234 @@
+"""Whatever HTML comes in, what is published holds an article's markup and nothing that can bite."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publisher.kit.html import clean, from_markdown, from_paragraphs
+
+BASE = "https://news.example/articles/fog/"
+REL = ' rel="noopener noreferrer"'
+
+KEPT = [
+    "<h2>A</h2><h3>B</h3><p>One <em>two</em> <strong>three</strong><br>four</p><hr>",
+    '<ul><li>a</li></ul><ol start="3" reversed="" type="a"><li value="7">b</li></ol>',
+    '<blockquote cite="https://x.example/q"><p>Q</p></blockquote>',
+    '<figure><picture><source srcset="https://x.example/a.webp 2x" type="image/webp" '
+    'media="(min-width: 40em)"><img src="https://x.example/a.jpg" alt="A &quot;b&quot;" '
+    'width="640" height="50%" sizes="(max-width: 30em) 100vw, 50vw"></picture>'
+    "<figcaption>C</figcaption></figure>",
+    '<table><caption>T</caption><thead><tr><th scope="col" align="right">A</th></tr></thead>'
+    '<tbody><tr><td colspan="2">1</td></tr></tbody></table>',
+    "<pre><code>if a &lt; b:\n    pass\n</code></pre>",
+    '<p dir="rtl" lang="ar">نص <bdi>x</bdi> <span lang="en-GB">y</span></p>',
+    '<p><abbr title="North &amp; East">NE</abbr> <time datetime="2026-11-20T07:30:00+01:00">'
+    "today</time> H<sub>2</sub>O x<sup>2</sup> <s>a</s> <mark>b</mark></p>",
+    "<p><ruby>霧<rt>きり</rt></ruby></p>",
+    '<video src="https://x.example/v.mp4" poster="https://x.example/p.jpg" width="640" '
+    'controls=""></video><audio src="https://x.example/a.mp3" controls=""></audio>',
+    "<dl><dt>a</dt><dd>b</dd></dl><details><summary>More</summary>text</details>",
+    f'<p><a href="mailto:a@b.example"{REL}>m</a></p>',
+    f'<p><a href="tel:+49301234" hreflang="de"{REL}>t</a></p>',
+]
+
+
+@pytest.mark.parametrize("html", KEPT)
+def test_an_articles_markup_stays_as_it_is(html: str) -> None:
+    assert clean(html, BASE) == html
+
+
+@pytest.mark.parametrize(
+    ("html", "kept"),
+    [
+        (
+            "<script>x()</script><style>p{}</style><p onclick=x() style=color:red class=a id=b>t",
+            "t",
+        ),
+        ("<iframe src=https://x.example></iframe><object data=x>o</object><embed src=x>t", "t"),
+        ("<form action=/x><p>t</p><input value=v><button>b</button><select><option>o</form>", "t"),
+        ("<form><p>never closed", "never closed"),
+        ("<svg><script>x()</script><text>x</text></svg><math><mi>m</math>t", "t"),
+        ("<scr\0ipt>x()</scr\0ipt>t<!-- c --><?php x ?>", "t"),
+        ("<base href=https://evil.example/><meta http-equiv=refresh content=0><link href=x>t", "t"),
+        ("<template><p>x</template><textarea><p>x</textarea><title>x</title>t", "t"),
+        ("<o:p>t</o:p><font color=red>u</font><center>v</center>", "tuv"),
+        ("a&#1;b&#xFFFE;c\x07d&#xD800;e", "abcd\ufffde"),
+    ],
+)
+def test_what_can_bite_goes_and_the_words_stay(html: str, kept: str) -> None:
+    cleaned = clean(html, BASE)
+    assert re.sub(r"</?p>", "", cleaned) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("/a", "https://news.example/a"),
+        ("b.html?x=1&amp;y#z", "https://news.example/articles/fog/b.html?x=1&amp;y#z"),
+        ("../c", "https://news.example/articles/c"),
+        ("//cdn.example/d", "https://cdn.example/d"),
+        ("\\\\cdn.example\\d", "https://cdn.example/d"),
+        ("  HTTPS://X.example/e ", "HTTPS://X.example/e"),
+        ("/two words&quot;", "https://news.example/two%20words%22"),
+        ("/новости", "https://news.example/новости"),
+        ("/a\nb\tc", "https://news.example/abc"),
+        ("?page=2", "https://news.example/articles/fog/?page=2"),
+    ],
+)
+def test_an_address_becomes_absolute(written: str, meant: str) -> None:
+    assert clean(f'<a href="{written}">x</a>', BASE) == f'<a href="{meant}"{REL}>x</a>'
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["javascript:x()", "\u2003javascript:x()", "java\nscript:x()", "&#1;javascript:x()",
+     "data:text/html,x", "vbscript:x", "file:///etc/passwd", "ftp://x.example/", "#note-1", "", " ",
+     "https://[x", "https:", "http:///", "view-source:https://x.example", "JaVaScRiPt&colon;x()",
+     "\ufeffjavascript:x()"],
+)  # fmt: skip
+def test_an_address_that_leads_nowhere_good_is_dropped(written: str) -> None:
+    assert clean(f'<a href="{written}">x</a>', BASE) == f"<a{REL}>x</a>"
+    assert clean(f'<p>x<img src="{written}" alt="y"></p>', BASE) == "<p>x</p>"
+
+
+def test_what_is_shown_comes_from_the_web_only() -> None:
+    html = (
+        '<img src="mailto:a@b.example"><q cite="tel:1">q</q><audio src="data:audio/mp3,x"></audio>'
+    )
+    assert clean(html, BASE) == '<q>q</q><audio controls=""></audio>'
+
+
+def test_each_image_of_a_set_becomes_absolute() -> None:
+    html = (
+        '<img alt="" srcset="a.jpg 1x, /b.jpg 2x,data:image/png;base64,xx 3x, c,d.jpg 480w,'
+        ' e.jpg nonsense, f.jpg">'
+    )
+    assert clean(html, BASE) == (
+        '<img alt="" srcset="https://news.example/articles/fog/a.jpg 1x, '
+        "https://news.example/b.jpg 2x, https://news.example/articles/fog/c,d.jpg 480w, "
+        'https://news.example/articles/fog/f.jpg">'
+    )
+
+
+def test_without_a_base_only_absolute_addresses_stay() -> None:
+    html = '<a href="/x">x</a><a href="https://y.example/">y</a>'
+    assert clean(html, "") == f'<a{REL}>x</a><a href="https://y.example/"{REL}>y</a>'
+
+
+def test_the_pages_first_heading_is_its_title_alone() -> None:
+    html = '<h1 lang="en">A</h1><p>&lt;h1&gt;</p><h2>B</h2>'
+    assert clean(html, BASE) == '<h2 lang="en">A</h2><p>&lt;h1&gt;</p><h2>B</h2>'
+
+
+def test_a_lazy_image_is_shown() -> None:
+    html = '<img data-src="/a.jpg" class="lazy"><noscript><img src="/a.jpg"></noscript>'
+    assert clean(html, BASE) == '<img src="https://news.example/a.jpg">'
+
+
+def test_attributes_hold_only_what_they_are_for() -> None:
+    html = '<p dir="sideways" lang="a b">x<img src="/a" width="expression(1)" alt="-->"></p>'
+    assert clean(html, BASE) == '<p>x<img src="https://news.example/a" alt="--&gt;"></p>'
+
+
+def test_the_same_html_gives_the_same_bytes_in_every_process() -> None:
+    html = "".join(KEPT)
+    code = f"import sys; from publisher.kit.html import clean; print(clean({html!r}, {BASE!r}))"
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert runs == {html.encode() + b"\n"}
+
+
+class Bites(HTMLParser):
+    """Reads HTML as loosely as a browser and notes what should not be there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"script", "style", "iframe", "form", "svg", "h1", "object", "base"}:
+            self.found.append(tag)
+        for name, value in attrs:
+            plain = re.sub(r"\s", "", value or "").lower()
+            if name.startswith("on") or name in {"style", "id", "class"}:
+                self.found.append(name)
+            if name in {"href", "src", "poster", "cite"} and not re.match(
+                r"https?://.|mailto:|tel:", plain
+            ):
+                self.found.append(f"{name}={value}")
+
+
+PIECES = (
+    "<p>|</p>|<a href=|<img src=|<img srcset=|<svg>|<style>|<script>|<h1>|<table>|<td>|<noscript>"
+    "|<title>|javascript:|data:|https://x.example|/a|#|\"|'|>|<|&#1;|&lt;|&quot;|-->|<!--"
+    "| onload=| style=|\u2003|\\"
+)
+
+
+@given(
+    st.lists(st.sampled_from(PIECES.split("|")) | st.text(max_size=3), max_size=25).map("".join),
+    st.sampled_from([BASE, "", "https://[", "javascript:x"]),
+)
+def test_no_html_whatsoever_bites(html: str, base: str) -> None:
+    cleaned = clean(html, base)
+    bites = Bites()
+    bites.feed(cleaned)
+    assert bites.found == []
+    assert not re.search("[\x00-\x08\x0e-\x1f\ud800-\udfff\ufffe\uffff]", cleaned)
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["<div>" * 300_000, "<b><p>" * 100_000, "<a b" * 300_000, "<h1" * 300_000,
+     "<img srcset='" + ", " * 300_000 + "'>", "<noscript" * 100_000, "<table>" * 100_000],
+    ids=range(7),
+)  # fmt: skip
+def test_html_made_to_cost_time_costs_little(html: str) -> None:
+    assert len(clean(html, BASE)) < 2_000_000
+
+
+def test_a_large_table_of_results_is_whole() -> None:
+    html = (
+        "<table><tbody>" + "<tr><td>a</td><td>b</td></tr>" * 10_000 + "</tbody></table><p>end</p>"
+    )
+    assert clean(html, BASE).count("<td>b</td>") == 10_000
+    assert "<p>end</p>" in clean(html, BASE)
+
+
+def test_markdown() -> None:
+    html = from_markdown(
+        "# T\n\nA *b* ~~c~~ https://x.example <b>d</b>\n\n| A | B |\n|---|:-:|\n| 1 | 2 |\n\n"
+        '<div>\n\n*in*\n\n</div>\n\n![i](/i.jpg "t")\n\n[x](javascript:y)\n'
+    )
+    assert clean(html, BASE) == (
+        "<h2>T</h2>\n<p>A <em>b</em> <s>c</s> https://x.example <b>d</b></p>\n"
+        '<table>\n<thead>\n<tr>\n<th>A</th>\n<th align="center">B</th>\n</tr>\n</thead>\n'
+        '<tbody>\n<tr>\n<td>1</td>\n<td align="center">2</td>\n</tr>\n</tbody>\n</table>\n'
+        "<div>\n<p><em>in</em></p>\n</div>\n"
+        '<p><img src="https://news.example/i.jpg" alt="i" title="t"></p>\n'
+        "<p>[x](javascript:y)</p>"
+    )
+
+
+@given(st.text())
+def test_any_text_is_markdown(text: str) -> None:
+    assert isinstance(clean(from_markdown(text), BASE), str)
+
+
+def test_paragraphs_are_words_only() -> None:
+    html = from_paragraphs([" One <b>two</b> & “three” ", "", " \u00a0", "four\0"])
+    assert html == "<p>One &lt;b&gt;two&lt;/b&gt; &amp; “three”</p>\n<p>four</p>"
+    assert clean(html, BASE) == html
