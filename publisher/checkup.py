@@ -30,7 +30,7 @@ def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
 def _feeds(app: App) -> str:
     folder = app.output.directory
     place = next(each for each in (folder, *folder.parents) if each.exists())
-    if not os.access(place, os.W_OK):
+    if not place.is_dir() or not os.access(place, os.W_OK):
         raise ConfigurationError(f"feeds.directory: {place} cannot be written to")
     return str(folder)
 

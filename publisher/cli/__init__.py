@@ -70,14 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except typer.TyperException as error:
         if sentence := error.format_message():  # it is empty when help was asked for and shown
-            complain(f"{sentence} (--help tells what there is)")
+            complain(f"{sentence.rstrip('.')} (--help tells what there is)")
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough (`publisher … | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+        # typer ends so when the pipe broke in the middle of a command.
+        return 0 if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
     return status if isinstance(status, int) else 0
 
 
@@ -86,9 +87,10 @@ def _config_first(arguments: list[str]) -> list[str]:
     for index, each in enumerate(arguments):
         if each == "--":
             break
-        if each == "--config" and index + 1 < len(arguments):
+        if each == "--config":
             rest = arguments[:index] + arguments[index + 2 :]
-            return [each, arguments[index + 1], *rest]
+            path = arguments[index + 1 : index + 2]
+            return [each, *path, *rest] if path else [each]
         if each.startswith("--config="):
             return [each, *arguments[:index], *arguments[index + 1 :]]
     return arguments

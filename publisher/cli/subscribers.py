@@ -13,7 +13,7 @@ import typer
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, say, say_json
 from publisher.core import checks
-from publisher.core.model import EVERYTHING, Cadence
+from publisher.core.model import EVERYTHING
 from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
 from publisher.store import shelf, subscribers
@@ -34,7 +34,7 @@ def add(
     categories: Annotated[
         str | None, typer.Option(help="Slugs with commas between them; * for all.")
     ] = None,
-    cadence: Annotated[Cadence | None, typer.Option()] = None,
+    cadence: Annotated[str | None, typer.Option(metavar="daily|weekly|immediate")] = None,
     at: Annotated[str | None, typer.Option(metavar="HH:MM")] = None,
     weekday: Annotated[str | None, typer.Option(metavar="mon…sun")] = None,
     zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")] = None,
@@ -47,7 +47,7 @@ def add(
     chosen = [each.strip() for each in categories.split(",")] if categories else None
     wishes = Wishes(
         categories=tuple(filter(None, chosen)) if chosen else None,
-        cadence=cadence,
+        cadence=_checked(checks.cadence, cadence, "--cadence"),
         at=_checked(checks.time_of_day, at, "--at"),
         weekday=_checked(checks.weekday, weekday, "--weekday"),
         zone=_checked(checks.zone, zone, "--zone"),

@@ -53,7 +53,7 @@ class Step(StrEnum):
     REVIVE = "revived"
 
 
-def decide(known: Known | None, offered: Offered) -> Step:
+def decide(known: Known | None, offered: Offered, now: datetime) -> Step:
     """What to do with an offered article. A category more or less is not a revision: see intake."""
     if known is None:
         return Step.SKIP if offered.draft else Step.NEW
@@ -63,7 +63,13 @@ def decide(known: Known | None, offered: Offered) -> Step:
         return Step.SKIP if known.withdrawn else Step.WITHDRAW
     if known.withdrawn:
         return Step.REVIVE
-    return Step.SAME if known.content_hash == offered.content_hash else Step.REVISE
+    return Step.REVISE if differs(known, offered, now) else Step.SAME
+
+
+def differs(known: Known, offered: Offered, now: datetime) -> bool:
+    """Whether it says something else, or is to become public at another moment."""
+    published, _ = dates(known, offered, now)
+    return known.content_hash != offered.content_hash or known.published_at != published
 
 
 def dates(
@@ -72,15 +78,16 @@ def dates(
     """When it was published and last changed.
 
     An article without a date gets that of its arrival, the nth of one page n seconds earlier, so
-    that the order of the page stays. Once public, `published` never moves; `updated` moves with
-    each edit, to the date the source gives where that is later than the one we had.
+    that the order of the page stays. Until it is public, `published` follows the source: that is an
+    embargo prolonged, shortened or (without a date) lifted. Once public it never moves; `updated`
+    moves with each edit, to the date the source gives where that is later than the one we had.
     """
+    given = offered.updated_at
+    if known is not None and known.public:
+        return known.published_at, given if given and known.updated_at < given <= now else now
     if known is None:
         published = offered.published_at or now - timedelta(seconds=nth)
-        return published, max(published, offered.updated_at or published)
-    published = known.published_at
-    if not known.public:
-        published = offered.published_at or published
-        return published, max(published, offered.updated_at or published)
-    given = offered.updated_at
-    return published, given if given and known.updated_at < given <= now else now
+    else:
+        # Without the date that kept it back it comes out now.
+        published = offered.published_at or min(known.published_at, now)
+    return published, max(published, min(given or published, now))

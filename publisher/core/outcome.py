@@ -21,7 +21,7 @@ class Kind(StrEnum):
     LOST = "lost"
     """The connection broke before the message was handed over."""
     LOST_AFTER_DATA = "lost after data"
-    """It broke while or after the message was sent: it may have arrived (RFC 1047)."""
+    """It broke while or after the message was sent: it may have arrived (RFC 1047 section 1)."""
     REFUSED_HERE = "refused here"
     """We would not send it (an address no envelope can hold, a server without SMTPUTF8)."""
 
@@ -33,6 +33,7 @@ class Answer:
     kind: Kind
     code: int | None = None
     text: str = ""
+    """Printable (`printable_reply`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +48,24 @@ class Outcome:
 def judge(answer: Answer, *, attempt: int, first_attempt_at: datetime, now: datetime) -> Outcome:
     """The state that follows from an answer (RFC 5321 section 4.2.1, RFC 3463).
 
-    `attempt` counts from 1. 2xx is sent, 4xx deferred with back-off until `EXPIRY`, 5xx failed;
-    a lost connection is tried again soon, with the same bytes.
+    `attempt` counts from 1. 2xx is sent, 4xx deferred with back-off until `EXPIRY`, 5xx failed.
+    A connection lost before the message is tried again soon. One lost after it with back-off, as
+    the reader may get a copy each time; where that goes on until `EXPIRY` it stays uncertain.
     """
-    if answer.kind in (Kind.LOST, Kind.LOST_AFTER_DATA):
-        return _again(answer, now + RECONNECT * attempt, first_attempt_at)
-    if answer.kind is Kind.REFUSED_HERE or answer.code is None or answer.code >= 500:
+    if answer.kind is Kind.REFUSED_HERE or (answer.code is not None and answer.code >= 500):
         return _settled(DeliveryState.FAILED, answer)
-    if 200 <= answer.code < 300:
+    if answer.kind is Kind.ANSWERED and answer.code is not None and 200 <= answer.code < 300:
         return _settled(DeliveryState.SENT, answer)
     wait = BACK_OFF[min(attempt, len(BACK_OFF)) - 1]
+    if answer.kind is Kind.LOST:
+        wait = RECONNECT * attempt
     return _again(answer, now + wait, first_attempt_at)
 
 
 def _again(answer: Answer, at: datetime, first_attempt_at: datetime) -> Outcome:
     if at - first_attempt_at > EXPIRY:
-        return _settled(DeliveryState.FAILED, answer)
+        in_doubt = answer.kind is Kind.LOST_AFTER_DATA
+        return _settled(DeliveryState.UNCERTAIN if in_doubt else DeliveryState.FAILED, answer)
     settled = _settled(DeliveryState.DEFERRED, answer)
     return Outcome(
         state=settled.state,
@@ -83,7 +86,13 @@ def _settled(state: DeliveryState, answer: Answer) -> Outcome:
 
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_ADDRESS = re.compile(r"[^\s<>@,;:\"']+@[^\s<>@,;:\"']+")
+_ADDRESS = re.compile(
+    r"""<?
+        (?: "[^"]*" | (?<![^\s<>@,;:"]) [^\s<>@,;:"]++ )  # from its first letter: in linear time
+        \s?@[\s@]*+ [^\s<>,;:"']*+
+        >?""",
+    re.VERBOSE,
+)
 
 
 def enhanced_status(text: str) -> str:

@@ -4,16 +4,9 @@ It never raises for what a server says or fails to say: every attempt ends in an
 """
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 
-from aiosmtplib import (
-    SMTP,
-    SMTPException,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPResponse, SMTPResponseException
 
 from publisher.core.addresses import check, needs_smtputf8
 from publisher.core.outcome import Answer, Kind, printable_reply
@@ -23,6 +16,7 @@ from publisher.errors import PermanentError, TransientError
 COMMAND_TIMEOUT = 60.0  # seconds
 FINAL_DOT_TIMEOUT = 600.0  # seconds, RFC 5321 section 4.5.3.2.6: giving up sooner sends twice
 IDLE_LIMIT = 30.0  # seconds; a connection kept for longer is often gone at the other end
+_START_INPUT = 354
 _CLOSING = 421  # the server ends the session, whatever was asked (RFC 5321 section 3.8)
 
 
@@ -65,10 +59,11 @@ class Connection:
         )
         try:
             await client.connect()
-        except (SMTPException, OSError, ssl.SSLError, ValueError) as error:
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()  # now, so that `send` knows what the server offers
+        except Exception as error:  # whatever hinders it, no mail is to blame
             client.close()
-            reason = printable_reply(str(error)) or type(error).__name__
-            raise RelayError(f"relay {relay.name}: {reason}") from error
+            raise RelayError(f"relay {relay.name}: {_said(error)}") from error
         self._client = client
         self._used_at = now
 
@@ -77,7 +72,7 @@ class Connection:
         try:
             recipient = check(envelope.recipient)
         except PermanentError as error:
-            return Answer(kind=Kind.REFUSED_HERE, text=str(error))
+            return Answer(kind=Kind.REFUSED_HERE, text=_said(error))
         try:
             await self.open()
         except RelayError as error:
@@ -113,20 +108,37 @@ class Connection:
     async def _transact(
         self, client: SMTP, envelope: Envelope, recipient: str, options: list[str]
     ) -> Answer:
-        handing_over = False
+        lost = Kind.LOST
         try:
             await client.mail(envelope.sender, options=options, encoding="utf-8")
             await client.rcpt(recipient, encoding="utf-8")
-            handing_over = True
-            reply = await client.data(envelope.message, timeout=FINAL_DOT_TIMEOUT)
-            return Answer(kind=Kind.ANSWERED, code=reply.code, text=printable_reply(reply.message))
+            await self._begin_data(client)
+            lost = Kind.LOST_AFTER_DATA
+            reply = await self._end_data(client, envelope.message)
         except SMTPResponseException as error:
-            await self._reset(client)
-            return Answer(kind=Kind.ANSWERED, code=error.code, text=printable_reply(error.message))
-        except (SMTPServerDisconnected, SMTPTimeoutError, OSError, SMTPException) as error:
-            kind = Kind.LOST_AFTER_DATA if handing_over else Kind.LOST
+            reply = SMTPResponse(error.code, error.message)
+        except Exception as error:  # whatever broke, the mail is not settled
             client.close()
-            return Answer(kind=kind, text=printable_reply(str(error)))
+            return Answer(kind=lost, text=_said(error))
+        taken = lost is Kind.LOST_AFTER_DATA and 200 <= reply.code < 300
+        if not taken and not 400 <= reply.code < 600:
+            # Garbage, or a yes where none may stand: who believes it loses the mail.
+            client.close()
+            return Answer(kind=lost, text=printable_reply(f"{reply.code} {reply.message}"))
+        if not taken and reply.code != _CLOSING:
+            await self._reset(client)
+        return Answer(kind=Kind.ANSWERED, code=reply.code, text=printable_reply(reply.message))
+
+    async def _begin_data(self, client: SMTP) -> None:
+        reply = await client.execute_command(b"DATA")
+        if reply.code != _START_INPUT:
+            raise SMTPDataError(reply.code, reply.message)
+
+    async def _end_data(self, client: SMTP, message: bytes) -> SMTPResponse:
+        """Our messages need no dots stuffed and no line ends mended (see `message.compose`)."""
+        assert client.protocol is not None  # it has just answered
+        client.protocol.write(message + b".\r\n")
+        return await client.protocol.read_response(timeout=FINAL_DOT_TIMEOUT)
 
     async def _reset(self, client: SMTP) -> None:
         """Make ready for the next mail after a refusal; else this connection is of no more use."""
@@ -134,3 +146,7 @@ class Connection:
             await client.rset()
         except (SMTPException, OSError):
             client.close()
+
+
+def _said(error: Exception) -> str:
+    return printable_reply(str(error)) or type(error).__name__

@@ -41,18 +41,22 @@ class ArchivePageSource:
         yield self._document(data)
         self._seen = seen
 
+    def again(self, key: str) -> None:
+        """Give the page again at the next call."""
+        self._seen = None
+
     def present(self) -> None:
         """Nothing: an article that left the page was not withdrawn."""
 
     def _document(self, data: bytes) -> Document:
         try:
-            text, cut = archive_page.decode(data)
+            text, _ = archive_page.decode(data)
             page = archive_page.parse(text, self._category)
         except UnreadableError as error:
             return _unusable(self._key, error.reason)
         if not page.category:
             reason = "line 1: expected a heading like “Category Archive : NAME”"
-            return _unusable(self._key, reason, cut=True)
+            return _unusable(self._key, reason)
         items: list[Candidate | Unusable] = []
         if page.untitled:
             reason = f"text before the first title: “{page.untitled[0]:.60}”"
@@ -67,12 +71,10 @@ class ArchivePageSource:
             )
             for article in page.articles
         )
-        incomplete = bool(page.articles) and not page.articles[-1].complete
         return Document(
             key=self._key,
             items=tuple(items),
             known_by_text=True,
-            cut=cut or bool(page.leftover) or incomplete,
         )
 
 
@@ -81,6 +83,6 @@ def _key(path: Path, base: Path) -> str:
     return (path.relative_to(base) if inside else path).as_posix()
 
 
-def _unusable(key: str, reason: str, *, cut: bool = False) -> Document:
+def _unusable(key: str, reason: str) -> Document:
     items = (Unusable(item="", reason=reason),)
-    return Document(key=key, items=items, known_by_text=True, cut=cut)
+    return Document(key=key, items=items, known_by_text=True)

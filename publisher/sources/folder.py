@@ -84,6 +84,10 @@ class FolderSource:
                 yield Document(key=key, base_url=self._base_url, items=(item,))
                 self._seen[key] = mark
 
+    def again(self, key: str) -> None:
+        """Give this file again at the next call: the caller could not finish with it."""
+        self._seen.pop(key, None)
+
     def present(self) -> frozenset[str] | None:
         """Keys of all article files, readable or not, listed when `changed()` began.
 
@@ -92,15 +96,15 @@ class FolderSource:
         return self._present
 
     def _one(self) -> dict[str, Path | Unusable]:
-        if self._root.suffix.lower() not in MARKDOWN + HTML:
-            known = ", ".join(MARKDOWN + HTML)
-            raise UnreadableError(f"{self._root} is not Markdown or HTML (by its name: {known})")
-        if self._root.exists() and not self._root.is_file():
-            raise UnreadableError(f"{self._root} is not a file")
         try:
             self._root.stat()
         except OSError as error:
             raise UnreadableError(f"{self._root}: {_cannot(error)}") from None
+        if not self._root.is_file():
+            raise UnreadableError(f"{self._root} is not a file")
+        if self._root.suffix.lower() not in MARKDOWN + HTML:
+            known = ", ".join(MARKDOWN + HTML)
+            raise UnreadableError(f"{self._root} is not Markdown or HTML (by its name: {known})")
         return {self._key: self._root}
 
     def _below(self) -> dict[str, Path | Unusable]:

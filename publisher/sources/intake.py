@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from publisher.core.archive_page import TextArticle
 from publisher.core.intake import Known, Offered, Step, dates, decide
-from publisher.core.matching import Fragment, New, Repeated, Revised, keys, match
+from publisher.core.matching import Fragment, KnownText, New, Repeated, Revised, Same, keys, match
 from publisher.core.model import Candidate, Site
 from publisher.errors import UnreadableError
 from publisher.sources.books import Books
@@ -189,7 +189,8 @@ class Intake:
             for each in offers
         ]
         wanted = {key for each in page for key in keys(each.title, each.paragraphs)}
-        verdicts = match(page, books.texts.sharing(conn, wanted))
+        known_texts = {each.id: each for each in books.texts.sharing(conn, wanted)}
+        verdicts = match(page, list(known_texts.values()))
         for nth, (offered, verdict) in enumerate(zip(offers, verdicts, strict=True)):
             if isinstance(verdict, Repeated):
                 tally.skipped += 1
@@ -201,7 +202,11 @@ class Intake:
             step = Step.NEW
             if not isinstance(verdict, New):
                 known = books.articles.find_by_id(conn, verdict.id)
-                step = Step.REVISE if isinstance(verdict, Revised) else Step.SAME
+                mended = isinstance(verdict, Revised) or (
+                    isinstance(verdict, Same)
+                    and _spelt(page[nth]) != _spelt(known_texts[verdict.id])
+                )
+                step = Step.REVISE if mended else Step.SAME
                 if known is not None and known.withdrawn:
                     step = Step.SKIP
             article_id = self._carry_out(
@@ -233,3 +238,8 @@ class Intake:
             if gone:
                 self.books.articles.withdraw(conn, gone, by="source", now=now)
         return len(gone)
+
+
+def _spelt(text: TextArticle | KnownText) -> list[str]:
+    """What it says to the letter, but for kinds of white space: the matcher hears no comma."""
+    return [" ".join(each.split()) for each in (text.title, *text.paragraphs)]

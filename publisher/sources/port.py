@@ -28,8 +28,6 @@ class Document:
     items: tuple[Candidate | Unusable, ...] = ()
     known_by_text: bool = False
     """Its candidates have no keys: each is recognised by what it says (archive pages)."""
-    cut: bool = False
-    """Its end is missing (a file still being written); its last item may be incomplete."""
 
 
 class Source(Protocol):
@@ -51,6 +49,9 @@ class Source(Protocol):
         Raises UnreadableError when the source as a whole cannot be read (a missing folder); a
         single bad document is a Document with an Unusable, never an exception.
         """
+
+    def again(self, key: str) -> None:
+        """Give this document again at the next call: the caller could not finish with it."""
 
     def present(self) -> frozenset[str] | None:
         """Keys of all documents there now, listed when `changed()` began.

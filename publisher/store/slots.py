@@ -79,6 +79,19 @@ def claim(
     return result.rowcount == 1
 
 
+def wake(conn: Connection, slot_id: int, due_at: datetime) -> None:
+    """Make one immediate slot due, unless it is already."""
+    conn.execute(
+        update(slot)
+        .where(
+            slot.c.id == slot_id,
+            slot.c.cadence == Cadence.IMMEDIATE,
+            slot.c.next_due_at.is_(None),
+        )
+        .values(next_due_at=due_at)
+    )
+
+
 def wake_immediate(conn: Connection, due_at: Mapping[str, datetime]) -> None:
     """Make idle immediate slots due, each at its newsletter's moment."""
     for slug, moment in due_at.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -167,6 +167,7 @@ def subscribe(
         if since is not None:
             values["after_seq"] = min(known.after_seq, _seq_before(conn, since))
         conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
+        _wake(conn, known.id, to, head, now)
         return False
     values |= {
         "state": SubscriptionState.CONFIRMED,
@@ -176,9 +177,12 @@ def subscribe(
     }
     if known is None:
         values |= {"subscriber_id": subscriber_id, "newsletter": to.slug}
-        conn.execute(insert(subscription).values(**values))
+        made = conn.execute(insert(subscription).values(**values).returning(subscription.c.id))
+        subscription_id = int(made.scalar_one())
     else:
+        subscription_id = known.id
         conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
+    _wake(conn, subscription_id, to, head, now)
     return True
 
 
@@ -255,6 +259,17 @@ def counts(conn: Connection) -> Mapping[str, int]:
         .group_by(subscription.c.newsletter)
     )
     return dict(rows.all())
+
+
+def _wake(conn: Connection, subscription_id: int, to: Newsletter, head: int, now: datetime) -> None:
+    """What a reader has not been given yet must not wait for the next article to come out."""
+    row = conn.execute(
+        select(subscription.c.slot_id, subscription.c.after_seq).where(
+            subscription.c.id == subscription_id
+        )
+    ).one()
+    if row.after_seq < head:
+        slots.wake(conn, row.slot_id, now + timedelta(seconds=to.window))
 
 
 def _changed_choice(known: Subscription, wishes: Wishes, head: int) -> dict[str, int] | None:

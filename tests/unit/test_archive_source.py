@@ -32,7 +32,7 @@ def test_a_page_as_candidates(path: Path, tmp_path: Path) -> None:
     source = ArchivePageSource(path, tmp_path)
     found = document(source)
     assert (source.name, found.key) == ("text", "pages/harbour.txt")
-    assert (found.known_by_text, found.cut) == (True, False)
+    assert found.known_by_text
     assert len(found.items) == 6
     for item in found.items:
         assert isinstance(item, Candidate)
@@ -45,7 +45,7 @@ def test_a_page_as_candidates(path: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not REAL.exists(), reason=f"needs {REAL.name}")
 def test_the_real_page() -> None:
     found = document(ArchivePageSource(REAL, REAL.parent))
-    assert (found.key, found.cut, len(found.items)) == (REAL.name, False, 10)
+    assert (found.key, len(found.items)) == (REAL.name, 10)
     assert all(isinstance(i, Candidate) and i.categories == ("Russia",) for i in found.items)
 
 
@@ -142,5 +142,4 @@ def test_a_page_that_breaks_off(path: Path, tmp_path: Path, end: str) -> None:
     data = ("Archive : A\n\nTitle\n\nText." + end).encode()
     path.write_bytes(data[:-1] if end.endswith("’") else data)
     found = document(ArchivePageSource(path, tmp_path))
-    assert found.cut
     assert found.items
