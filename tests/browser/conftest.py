@@ -1,0 +1,50 @@
+"""Debian's Chromium, and a site with articles of many kinds to look at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.flow.site import Site, free_port, until
+from tests.programs import needs
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    program = needs("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A running site with a page of articles in several scripts."""
+    site = Site(Path(tmp_path_factory.mktemp("paper")), port=free_port())
+    site.write("ferry.md", "The ferry is back", "It left at dawn.", categories="[Harbour]")
+    site.write(
+        "long.md",
+        "A headline that goes on " + "and on " * 20,
+        "Averyveryverylongwordwithoutanyplacetobreakit" * 5,
+        categories="[Harbour]",
+    )
+    for language, category, title, text in (
+        ("ar", "عالم", "عاد القارب إلى الميناء", "غادر عند الفجر."),
+        ("ru", "Мир", "Паром вернулся", "Он ушёл на рассвете."),
+        ("ja", "世界", "渡し船が戻った", "夜明けに出航した。"),
+    ):
+        site.write(f"{language}.md", title, text, categories=f"[{category}]", lang=language)
+    site.write(
+        "hostile.md",
+        "<script>document.title='run'</script>",
+        "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>\n\n"
+        '<a href="javascript:document.title=1">a link</a>',
+        categories="['<b onmouseover=1>']",
+    )
+    for number in range(45):
+        site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]")
+    with site.daemon():
+        until(lambda: b"Filler 44" in site.get("/feeds/filler/")[1], "the pages")
+        yield site

@@ -1,0 +1,146 @@
+"""The pages in a real browser: nothing runs, nothing overflows, everything can be reached."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from publisher import settings
+from publisher.app import App
+from tests.flow.site import Site
+
+PATHS = ("/feeds/", "/feeds/harbour/", "/feeds/filler/", "/feeds/filler/page/1/", "/feeds/all/")
+
+
+def opened(context: BrowserContext, address: str) -> tuple[Page, list[str]]:
+    """The page, and what the browser complained of."""
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    reply = page.goto(address)
+    assert reply is not None
+    assert reply.ok
+    return page, complaints
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 768, 1440])
+def test_pages_fit_the_screen_and_load_cleanly(
+    chromium: Browser, paper: Site, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    articles = ("ferry", "long", "ar", "ru", "ja")
+    for path in (*PATHS, *(f"/feeds/articles/{slug}/" for slug in articles)):
+        page, complaints = opened(context, f"http://127.0.0.1:{paper.port}{path}")
+        assert complaints == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.locator("h1").count() == 1, path
+        page.close()
+    context.close()
+
+
+def test_the_background_follows_the_colour_scheme(chromium: Browser, paper: Site) -> None:
+    shades = []
+    for dark in (False, True):
+        context = chromium.new_context(color_scheme="dark" if dark else "light")
+        page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/")
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades.append(sum(int(n) for n in re.findall(r"\d+", colour)[:3]))
+        context.close()
+    light, dark_shade = shades
+    assert light > 600 > 200 > dark_shade
+
+
+def test_nothing_that_a_stranger_wrote_runs(chromium: Browser, paper: Site) -> None:
+    context = chromium.new_context()
+    [slug] = [
+        each.name
+        for each in (paper.folder / "feeds" / "articles").iterdir()
+        if "a link" in (each / "index.html").read_text()
+    ]
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/articles/{slug}/")
+    assert page.title() != "run"
+    assert page.locator("h1").inner_text() == "<script>document.title='run'</script>"
+    assert page.locator("script").count() == 0
+    assert page.locator("a[href^='javascript']").count() == 0
+    context.close()
+
+
+def test_the_check_for_running_scripts_can_fail(chromium: Browser) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_content("<img src=x onerror=\"document.title='run'\">")
+    page.wait_for_function("document.title === 'run'")
+    context.close()
+
+
+def test_a_reader_finds_their_way_by_keyboard_and_links(chromium: Browser, paper: Site) -> None:
+    context = chromium.new_context()
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/")
+    page.keyboard.press("Tab")
+    assert "skip" in page.evaluate("document.activeElement.textContent").lower()
+    page.get_by_role("link", name="Harbour").first.click()
+    assert page.url.endswith("/feeds/harbour/")
+    page.get_by_role("link", name="The ferry is back").first.click()
+    assert page.locator("h1").inner_text() == "The ferry is back"
+    assert "It left at dawn." in page.locator("main").inner_text()
+    context.close()
+
+
+def test_every_page_announces_its_feeds(chromium: Browser, paper: Site) -> None:
+    context = chromium.new_context()
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/harbour/")
+    alternate = page.locator("link[rel=alternate]")
+    links = alternate.evaluate_all("all => all.map(a => [a.type, a.href])")
+    assert {kind for kind, _ in links} >= {
+        "application/rss+xml",
+        "application/atom+xml",
+        "application/feed+json",
+    }
+    for _, address in links:
+        assert page.request.get(address).ok
+    context.close()
+
+
+def test_right_to_left_articles_read_from_the_right(chromium: Browser, paper: Site) -> None:
+    context = chromium.new_context()
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/all/")
+    page.get_by_role("link", name="عاد القارب").first.click()
+    direction = page.locator("h1").evaluate("each => getComputedStyle(each).direction")
+    assert direction == "rtl"
+    context.close()
+
+
+def test_leaving_by_the_page_takes_a_click(chromium: Browser, paper: Site) -> None:
+    """GET shows, the button acts, and the page says so."""
+    paper.run("subscribers", "add", "ada@reader.example", "--newsletter", "daily")
+    show = paper.json("subscribers", "show", "ada@reader.example")
+    token = token_of(paper, show["subscriptions"][0]["id"])
+    context = chromium.new_context(viewport={"width": 390, "height": 800})
+    page, complaints = opened(context, f"http://127.0.0.1:{paper.port}/unsubscribe/{token}")
+    assert "The Daily" in page.locator("main").inner_text()
+    state = paper.json("subscribers", "show", "ada@reader.example")["subscriptions"][0]["state"]
+    assert state == "confirmed"
+    page.get_by_role("button").click()
+    state = paper.json("subscribers", "show", "ada@reader.example")["subscriptions"][0]["state"]
+    assert state == "unsubscribed"
+    assert complaints == []
+    context.close()
+
+
+def token_of(site: Site, subscription_id: int) -> str:
+    app = App(settings.load(site.folder / "config" / "publisher.toml", {}))
+    try:
+        link = app.unsubscribe_url(subscription_id, app.keys.current[0])
+    finally:
+        app.close()
+    return link.rpartition("/")[2]
