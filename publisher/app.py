@@ -4,7 +4,7 @@ The stages know nothing of each other; what flows between them are rows, and her
 functions of the store are given to the stages that asked for them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -14,7 +14,7 @@ from publisher.core import tokens
 from publisher.core.addresses import parse_mailbox
 from publisher.core.model import Newsletter, Site
 from publisher.delivery.worker import Post, Totals, Worker
-from publisher.errors import NotFoundError, UnreadableError
+from publisher.errors import NotFoundError, PermanentError, UnreadableError
 from publisher.feeds.build import Built, Output, build
 from publisher.kit import resources, secret
 from publisher.kit.jinja import environment
@@ -111,29 +111,34 @@ class App:
     def retry(self) -> Tally:
         """Read again every document that has something in quarantine."""
         with self.db.read() as conn:
-            documents = {each.document for each in quarantine.listing(conn, limit=10_000)}
+            waiting = {
+                each.document: each.source for each in quarantine.listing(conn, limit=10_000)
+            }
         total = Tally()
-        for document in sorted(documents):
-            path = self.settings.path(document)
-            configured = next(
-                (
-                    each
-                    for each in self.settings.sources
-                    if each.kind == "archive-page" and self.settings.path(each.path) == path
-                ),
-                None,
-            )
-            source = (
-                self._source(configured)
-                if configured
-                else self.source_at(path, kind=None, category="")
-            )
-            try:
-                total.add(self.take_in(source))
-            except UnreadableError as error:
-                total.quarantined += 1
-                total.reasons.append(error.reason)
+        for source in self.sources():
+            its = {
+                key for key, name in waiting.items() if name == source.name and source.holds(key)
+            }
+            if its:
+                self._take_again(source, its, total)
+            for key in its:
+                del waiting[key]
+        for key, name in sorted(waiting.items()):  # what was named by hand
+            path = self.settings.path(key)
+            if path.exists():
+                kind = "archive-page" if name == ArchivePageSource.name else "folder"
+                self._take_again(self.source_at(path, kind=kind, category=""), {key}, total)
+            else:
+                with self.db.write() as conn:
+                    quarantine.settle(conn, name, key, {}, self.clock())
         return total
+
+    def _take_again(self, source: Source, documents: Collection[str], total: Tally) -> None:
+        try:
+            total.add(self.intake.take(source, self.clock(), only=documents))
+        except UnreadableError as error:
+            total.quarantined += 1
+            total.reasons.append(error.reason)
 
     def _source(self, configured: SourceSettings) -> Source:
         path = self.settings.path(configured.path)
@@ -221,10 +226,15 @@ class App:
         )
 
     def unsubscribe_url(self, subscription_id: int, key_id: str) -> str:
-        """The link in this subscription's mails; it never expires."""
-        token = tokens.sign(
-            tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id, self.keys.all[key_id]
-        )
+        """The link in this subscription's mails; it never expires.
+
+        Raises PermanentError when the key was taken away: then a mail made with it cannot be made
+        again as it was.
+        """
+        key = self.keys.all.get(key_id)
+        if key is None:
+            raise PermanentError(f"the signing key {key_id} of this mail's links is gone")
+        token = tokens.sign(tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id, key)
         return f"{self.site.url}/unsubscribe/{token}"
 
     def worker(self) -> Worker:

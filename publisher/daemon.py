@@ -4,17 +4,19 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import structlog
-from watchfiles import awatch
 
 from publisher.app import App
-from publisher.errors import ConfigurationError, PublisherError
+from publisher.errors import ConfigurationError, PublisherError, TransientError
+from publisher.kit import watch
 from publisher.kit.lock import Lock, LockedError
-from publisher.scheduler import Ticks, run_step
+from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import create_app
 from publisher.web.server import Server, bind
@@ -23,12 +25,16 @@ DRAIN = 5.0  # seconds for the mails being handed over to get their answers
 DEADLINE = 9.0  # seconds after which the process ends, whatever hangs
 _SECOND = timedelta(seconds=1)
 _RESCAN = timedelta(seconds=30)  # network mounts send no events
+_CATCH_UP = 60.0  # seconds that mails wait at the start for what came while the program was off
 
 log = structlog.get_logger()
 
 
 def run(app: App) -> None:
-    """Run until SIGTERM or SIGINT. Raises ConfigurationError when it cannot begin."""
+    """Run until SIGTERM or SIGINT.
+
+    Raises ConfigurationError when it cannot begin, TransientError when it cannot go on.
+    """
     lock = Lock(app.settings.var / "publisher.lock")
     try:
         lock.acquire()
@@ -45,14 +51,21 @@ class Daemon:
         self._app = app
         self._stop = asyncio.Event()
         self._worker = app.worker() if app.settings.relays else None
-        self._sources = [(each, threading.Lock()) for each in app.sources()]
+        self._sources = {
+            each.path: Step(f"take in {each.path}", partial(self._take, each))
+            for each in app.sources()
+        }
+        self._publishing = Step("publish", self._publish)
+        self._unread = set(self._sources)
+        self._begun = time.monotonic()
         self._built_head = -1
+        self._failed = False
 
     async def run(self) -> None:
         app, web = self._app, self._app.settings.web
-        sockets = bind(web.host, web.port)
         app.keys  # noqa: B018 — made or refused now, not at the first mail
         app.renderer.refresh()
+        listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -65,40 +78,40 @@ class Daemon:
                 clock=app.clock,
                 ready=_sentence(app.trouble),
             ),
-            [sockets],
+            [listening],
         )
         serving = asyncio.create_task(server.serve())
-        others = [asyncio.create_task(self._watch(*each)) for each in self._sources]
+        others = [asyncio.create_task(self._watch(*each)) for each in self._sources.items()]
         others.append(asyncio.create_task(self._send()))
         ticks = self._ticks()
         ticks.start()
-        log.info("publisher runs", url=app.site.url, port=sockets.getsockname()[1], pid=os.getpid())
+        port = listening.getsockname()[1]
+        log.info("publisher runs", url=app.site.url, port=port, pid=os.getpid())
         await self._stop.wait()
 
         log.info("publisher stops")
         _end_after(DEADLINE)
-        ticks.stop()
-        await self._drain(others)
         server.stop()
-        await serving
+        await asyncio.gather(ticks.stop(), self._drain(others), serving)
         log.info("publisher has stopped")
+        if self._failed:
+            raise TransientError("sending failed in a way we did not foresee; the log tells more")
 
     def _ticks(self) -> Ticks:
         ticks = Ticks()
-        ticks.every(_SECOND, "publish", self._publish)
-        ticks.every(_SECOND, "plan", self._plan)
-        ticks.every(timedelta(seconds=5), "finish editions", self._app.finish_editions)
-        ticks.every(timedelta(seconds=10), "look at templates", self._app.renderer.refresh)
-        for source, lock in self._sources:
-            name = f"rescan {source.name} {source.scope}"
-            ticks.every(_RESCAN, name, partial(self._take, source, lock))
+        ticks.every(_SECOND, self._publishing)
+        ticks.every(_SECOND, Step("plan", self._plan))
+        ticks.every(timedelta(seconds=5), Step("finish editions", self._app.finish_editions))
+        ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
+        ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
+        for taking in self._sources.values():
+            ticks.every(_RESCAN, taking)
         return ticks
 
     # the steps, each called in a thread
 
-    def _take(self, source: Source, lock: threading.Lock) -> None:
-        with lock:
-            tally = self._app.take_in(source)
+    def _take(self, source: Source) -> None:
+        tally = self._app.take_in(source)
         if tally.new or tally.revised or tally.withdrawn or tally.moved or tally.quarantined:
             log.info(
                 "taken in",
@@ -106,6 +119,7 @@ class Daemon:
                 new=tally.new,
                 revised=tally.revised,
                 withdrawn=tally.withdrawn,
+                moved=tally.moved,
                 quarantined=tally.quarantined,
             )
         for reason in tally.reasons:
@@ -122,7 +136,14 @@ class Daemon:
         if built.written:
             log.info("feeds written", files=built.written)
 
+    def _look_over_feeds(self) -> None:
+        """Have them built anew: a template may have changed, or a file gone."""
+        self._built_head = -1
+
     def _plan(self) -> None:
+        # What came while the program was off belongs into the digest that was missed.
+        if self._unread and time.monotonic() < self._begun + _CATCH_UP:
+            return
         if count := self._app.planner.plan_due(self._app.clock()):
             log.info("edition planned", mails=count)
             if self._worker:
@@ -130,20 +151,12 @@ class Daemon:
 
     # what goes on between ticks
 
-    async def _watch(self, source: Source, lock: threading.Lock) -> None:
-        """Take in at once what changes in a source's files."""
-        name = f"watch {source.scope}"
-        path = source.path
-        while True:
-            await run_step(name, lambda: self._take(source, lock))
-            try:
-                async for _ in awatch(path, step=100, debounce=400):
-                    await run_step(name, lambda: self._take(source, lock))
-            except (FileNotFoundError, OSError, RuntimeError) as error:
-                log.warning(
-                    "cannot be watched; it is looked at again", path=str(path), reason=str(error)
-                )
-            await asyncio.sleep(5)
+    async def _watch(self, path: Path, taking: Step) -> None:
+        """Take in at once what changes in a source's files, and publish it."""
+        async for _ in watch.changes(path):
+            await taking.run()
+            await self._publishing.run()
+            self._unread.discard(path)
 
     async def _send(self) -> None:
         """Send what is due, as soon as no other process does."""
@@ -151,9 +164,10 @@ class Daemon:
             log.warning("no relay is configured (mail.relays): mails are planned but not sent")
             return
         lock = self._app.sender_lock
-        while not lock.try_acquire():
+        if not lock.try_acquire():
             log.info("another process sends; this one waits for its turn")
-            await asyncio.sleep(1)
+            while not lock.try_acquire():
+                await asyncio.sleep(1)
         with lock:
             try:
                 taken = await asyncio.to_thread(self._app.take_back)
@@ -164,8 +178,8 @@ class Daemon:
                 await self._worker.run()
             except Exception:
                 log.exception("the sender failed; the daemon stops so that it can be restarted")
+                self._failed = True
                 self._stop.set()
-                raise
 
     async def _drain(self, others: list["asyncio.Task[None]"]) -> None:
         watches, sending = others[:-1], others[-1]

@@ -5,6 +5,7 @@ tick may come late, or twice, and nothing is lost or done twice.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -16,6 +17,51 @@ from apscheduler.triggers.interval import IntervalTrigger
 from publisher.errors import PublisherError
 
 log = structlog.get_logger()
+# A tick that comes while its step still runs is passed over, which is no news.
+logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+
+
+class Step:
+    """A piece of work that is done again and again, in a thread, never twice at once.
+
+    What it raises is a line in the log, not the daemon's end; the same trouble is told once.
+    """
+
+    def __init__(self, name: str, work: Callable[[], object]) -> None:
+        self.name = name
+        self._work = work
+        self._turn = asyncio.Lock()
+        self._trouble = ""
+
+    async def run(self) -> None:
+        async with self._turn:
+            try:
+                await asyncio.to_thread(self._work)
+            except Exception as error:
+                self._tell(error)
+            else:
+                if self._trouble:
+                    log.info("step works again", step=self.name)
+                    self._trouble = ""
+
+    async def ended(self) -> None:
+        """Wait for it if it is under way."""
+        async with self._turn:
+            pass
+
+    def _tell(self, error: Exception) -> None:
+        trouble = f"{type(error).__name__}: {error}"
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if isinstance(error, PublisherError):
+            log.error("step failed; it is tried again", step=self.name, reason=str(error))
+        else:
+            log.error(
+                "step failed in a way we did not foresee; it is tried again",
+                step=self.name,
+                exc_info=error,
+            )
 
 
 class Ticks:
@@ -25,29 +71,20 @@ class Ticks:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
+        self._steps: list[Step] = []
 
-    def every(self, interval: timedelta, name: str, step: Callable[[], object]) -> None:
-        """Call `step` in a thread every `interval`; what it raises is logged, and it goes on."""
-
-        async def tick() -> None:
-            await run_step(name, step)
-
-        self._scheduler.add_job(
-            tick, IntervalTrigger(seconds=interval.total_seconds()), id=name, name=name
-        )
+    def every(self, interval: timedelta, step: Step) -> None:
+        """Run `step` every `interval`."""
+        self._steps.append(step)
+        trigger = IntervalTrigger(seconds=interval.total_seconds())
+        self._scheduler.add_job(step.run, trigger, id=step.name, name=step.name)
 
     def start(self) -> None:
         self._scheduler.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Begin no step any more and wait for those under way, which the scheduler would cancel."""
+        self._scheduler.pause()
+        for step in self._steps:
+            await step.ended()
         self._scheduler.shutdown(wait=False)
-
-
-async def run_step(name: str, step: Callable[[], object]) -> None:
-    """Call `step` in a thread; a fault in it is a line in the log, not the daemon's end."""
-    try:
-        await asyncio.to_thread(step)
-    except PublisherError as error:
-        log.error("step failed; it is tried again", step=name, reason=str(error))
-    except Exception:
-        log.exception("step failed in a way we did not foresee; it is tried again", step=name)

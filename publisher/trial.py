@@ -15,7 +15,7 @@ from publisher.store import shelf
 def preview(app: App, newsletter: Newsletter) -> tuple[bytes, str]:
     """The mail a new reader would get now, as a whole and its HTML part alone.
 
-    Raises NotFoundError when nothing is public yet, PermanentError when a template fails.
+    Raises NotFoundError when nothing is public yet, and what `newsletters.render` raises.
     """
     content = _newest(app, newsletter)
     return sample_mail(app.renderer.mail(newsletter, content), content.planned_at)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from publisher.cli.opening import opened
-from publisher.cli.output import Json, complain, say, say_json
+from publisher.cli.output import Json, complain, counted, say, say_json
 from publisher.errors import NotFoundError, UnreadableError
 from publisher.sources.intake import Tally
 from publisher.store import articles as store
@@ -58,7 +58,8 @@ def publish(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         say_json(asdict(published))
     else:
-        say(f"{published.articles} made public, {built.feeds} feeds, {built.written} files written")
+        feeds, files = counted(built.feeds, "feed"), counted(built.written, "file")
+        say(f"{published.articles} made public, {feeds}, {files} written")
     for category, sentence in built.problems:
         complain(f"{category}: {sentence}")
     if built.problems:

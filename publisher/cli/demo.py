@@ -2,34 +2,34 @@
 
 import asyncio
 import os
-import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Annotated
-from urllib.request import urlopen
+from xml.sax.saxutils import escape
 
 import typer
 
 import publisher
 from publisher import settings
 from publisher.app import App, utc_now
-from publisher.cli.output import complain, say
+from publisher.cli.output import complain, counted, say
 from publisher.core.wishes import Wishes
 from publisher.demo import inbox, samples
 from publisher.demo.catcher import Catcher, free_port
-from publisher.errors import ConfigurationError, PublisherError, TransientError
+from publisher.demo.folder import emptied
+from publisher.errors import ConfigurationError, TransientError
 from publisher.kit import log
 from publisher.store import shelf, status, subscribers
 from publisher.web.server import Server, bind
 
 FOLDER = Path(".demo")
-_MARK = "made-by-publisher-demo"
 _PATIENCE = 30.0  # seconds for each thing that is waited for
+_PAUSE = 5.0  # seconds for the visitor to read, before news breaks
 
 
 def demo(
@@ -39,57 +39,60 @@ def demo(
 ) -> None:
     """Everything on sample articles in `.demo/`, with a mail catcher of its own."""
     log.configure(json=False)
-    folder = _fresh(FOLDER)
-    with suppress(KeyboardInterrupt):
+    with emptied(FOLDER) as folder:
         asyncio.run(_Demo(folder).show(once))
 
 
-def _fresh(folder: Path) -> Path:
-    """The demo's folder, empty; one that the demo did not make is left alone."""
-    if folder.exists() and not (folder / _MARK).exists():
-        raise ConfigurationError(
-            f"{folder.absolute()} was not made by the demo; move it away first"
-        )
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "articles").mkdir(parents=True)
-        (folder / _MARK).touch()
-    except OSError as error:
-        raise ConfigurationError(f"{folder.absolute()}: {error.strerror}") from error
-    return folder.absolute()
+class _StoppedError(Exception):
+    """The visitor has seen enough."""
 
 
 class _Demo:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.articles = folder / "articles"
+        self.log = folder / "daemon.log"
         self.catcher = Catcher()
         self.stop = asyncio.Event()
+        self.app: App | None = None
+        self.daemon: subprocess.Popen[bytes] | None = None
 
     async def show(self, once: bool) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop.set)
-        await self.catcher.start("127.0.0.1", free_port(2525))
-        mails = await self._serve_inbox()
-        taken_in = samples.write_articles(self.articles, utc_now())
-        app, daemon = await self._start_daemon()
+        inbox_server, mails = _inbox(self.catcher)
+        serving = asyncio.create_task(inbox_server.serve())
         try:
-            await self._tell(app, taken_in, mails)
-            await self._break_news(app, once)
+            await self._run(once, mails)
+        except _StoppedError:
             if once:
-                self._compare(app)
-            else:
-                say("Ctrl-C ends it.")
-                await self._until_stopped(daemon)
+                raise TransientError("stopped before everything was checked") from None
         finally:
-            app.close()
-            status = await _end(daemon)
+            exit_status = await self._end_daemon()
             await self.catcher.stop()
-        if status != 0:
-            raise TransientError(f"the daemon ended with status {status}: see {self._log}")
+            inbox_server.stop()
+            await serving
+        if exit_status != 0:
+            raise TransientError(f"the daemon ended with status {exit_status}; see {self.log}")
         if once:
             say("Everything sent was received, and the daemon ended as asked.")
+
+    async def _run(self, once: bool, mails: str) -> None:
+        await _catch(self.catcher)
+        written = samples.write_articles(self.articles, utc_now())
+        app = await self._start_daemon()
+        await self._tell(app, written, mails)
+        if not once:
+            await self._wait(_PAUSE)
+        await self._break_news(app)
+        if once:
+            self._compare(app)
+            return
+        say("Ctrl-C ends it.")
+        while not self._ended():
+            await self._wait(0.5)
+        complain(f"the daemon has ended; see {self.log}")
 
     async def _tell(self, app: App, written: int, mails: str) -> None:
         """The first ten lines: what there is, every number counted where it is kept."""
@@ -98,51 +101,47 @@ class _Demo:
         planned = sum(app.planner.plan_now(slug, app.clock()) for slug in app.newsletters)
         await self._until(lambda: self._settled(app), "the digests to arrive")
         again = sum(app.planner.plan_now(slug, app.clock()) for slug in app.newsletters)
-        now = self._status(app)
-        site = app.site.url
-        with app.db.read() as conn:
-            slug = shelf.newest(conn, None, 1)[0].categories[0]
-        say(f"{app.site.title}: {now.articles} articles taken in and public, {self._feeds()} feeds")
-        say(
-            f"Digests: {now.deliveries.get('sent', 0)} sent, {self.catcher.count} received; "
-            f"asked again: {again} more planned"
-        )
         if planned == 0 or again != 0:
             raise TransientError(f"{planned} mails were planned, and {again} when asked again")
+        now = _status(app)
+        with app.db.read() as conn:
+            slug = shelf.newest(conn, None, 1)[0].categories[0]
+        site, sent = app.site.url, now.deliveries.get("sent", 0)
+        say(
+            f"{app.site.title}: {counted(now.articles, 'article')} taken in and public, "
+            f"{counted(self._feeds(), 'feed')} written"
+        )
+        say(
+            f"{counted(sent, 'digest')} sent, {self.catcher.count} received by the mail catcher; "
+            f"asking again sent {again or 'none'}"
+        )
         say()
         say(f"  Front page     {site}/feeds/")
         say(f"  A category     {site}/feeds/{slug}/")
         say(f"  its feeds      {site}/feeds/{slug}/atom.xml   {site}/feeds/{slug}/rss.xml")
         say(f"  Caught mails   {mails}")
         say()
-        say(f"Drop a Markdown file into {_short(self.articles)}/ to see it in feed and mail.")
+        say(f"A file in {_short(self.articles)}/ is in feed and mail within seconds. Try it:")
+        say(f"  printf '# My own news\\n\\nHello.\\n' > {_short(self.articles)}/mine.md")
 
-    def _feeds(self) -> int:
-        """Counted as files: a feed for each category, and that of all."""
-        return len(list((self.folder / "feeds").rglob("atom.xml")))
-
-    async def _break_news(self, app: App, once: bool) -> None:
+    async def _break_news(self, app: App) -> None:
         """Add an article while the visitor looks on."""
-        if not once:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), 5)
-            if self.stop.is_set():
-                return
         before = self.catcher.count
         begun = asyncio.get_running_loop().time()
         title = samples.write_breaking(self.articles, utc_now())
         await self._until(
-            lambda: self.catcher.count > before and self._settled(app), "the breaking news"
+            lambda: self._in_feed(title) and self.catcher.count > before and self._settled(app),
+            "the breaking news",
         )
         seconds = asyncio.get_running_loop().time() - begun
         say(f"Breaking: “{title}” reached feed and inbox after {seconds:.1f} s.")
 
     def _compare(self, app: App) -> None:
-        sent = self._status(app).deliveries.get("sent", 0)
+        sent = _status(app).deliveries.get("sent", 0)
         if sent != self.catcher.count:
             raise TransientError(f"{sent} mails were sent but {self.catcher.count} received")
 
-    async def _start_daemon(self) -> tuple[App, "subprocess.Popen[bytes]"]:
+    async def _start_daemon(self) -> App:
         """The real daemon as a process of its own; another port when ours was just taken."""
         wanted = 8080
         while True:
@@ -150,25 +149,23 @@ class _Demo:
             config = samples.write_configuration(
                 self.folder, http_port=port, smtp_port=self.catcher.port, now=utc_now()
             )
-            app = App(settings.load(config, {}))
-            self._add_readers(app)
-            daemon = self._launch(config)
-            try:
-                await self._until(partial(_answers, port, daemon), "the daemon to start")
-            except PublisherError:
-                said = self._log.read_text(errors="replace")
-                if daemon.poll() is None or f"port {port}" not in said:
-                    await _end(daemon)
-                    raise
-                app.close()
-                wanted = port + 1
-                continue
-            return app, daemon
+            self.app = App(settings.load(config, {}))
+            _add_readers(self.app)
+            self.daemon = self._launch(config)
+            await self._until(lambda: self._begun() or self._ended(), "the daemon to begin")
+            if self._begun():
+                return self.app
+            said = self.log.read_text(errors="replace").strip()
+            if f"port {port}" not in said:
+                raise TransientError(f"the daemon did not start: {said}")
+            self.app.close()
+            wanted = port + 1
 
     def _launch(self, config: Path) -> "subprocess.Popen[bytes]":
         own = {k: v for k, v in os.environ.items() if not k.startswith("PUBLISHER_")}
-        own["PYTHONPATH"] = str(Path(publisher.__file__).parents[1])
-        with self._log.open("wb") as file:
+        here = str(Path(publisher.__file__).parents[1])
+        own["PYTHONPATH"] = os.pathsep.join(filter(None, (here, own.get("PYTHONPATH"))))
+        with self.log.open("wb") as file:
             return subprocess.Popen(  # noqa: S603 — our own program
                 [sys.executable, "-m", "publisher", "--config", str(config), "run"],
                 env=own,
@@ -177,65 +174,102 @@ class _Demo:
                 start_new_session=True,  # Ctrl-C is for us; we end the daemon as an operator would
             )
 
-    @property
-    def _log(self) -> Path:
-        return self.folder / "daemon.log"
+    def _begun(self) -> bool:
+        """By its own log: on its port another demo's daemon might answer."""
+        return "publisher runs" in self.log.read_text("utf-8")
 
-    def _add_readers(self, app: App) -> None:
-        now = app.clock()
-        with app.db.write() as conn:
-            for each in samples.READERS:
-                reader = subscribers.ensure(
-                    conn, each.address, name=each.name, zone=each.zone, locale="", now=now
-                )
-                subscribers.subscribe(
-                    conn,
-                    reader.id,
-                    app.newsletter(each.newsletter),
-                    Wishes(
-                        categories=each.categories,
-                        cadence=each.cadence,
-                        at=each.at,
-                        zone=each.zone,
-                    ),
-                    consent={"given_at": now.isoformat(), "how": "a reader of the demo"},
-                    now=now,
-                )
+    def _ended(self) -> bool:
+        return self.daemon is not None and self.daemon.poll() is not None
 
-    async def _serve_inbox(self) -> str:
-        port = free_port(8025)
-        server = Server(inbox.application(self.catcher), [bind("127.0.0.1", port)])
-        self._serving = asyncio.create_task(server.serve())
-        return f"http://127.0.0.1:{port}/"
+    async def _end_daemon(self) -> int:
+        """Stop the daemon as an operator would, and tell its exit status."""
+        if self.app:
+            self.app.close()
+        if self.daemon is None:
+            return 0
+        if self.daemon.poll() is None:
+            self.daemon.terminate()
+        try:
+            exit_status = await asyncio.to_thread(self.daemon.wait, 15)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            exit_status = await asyncio.to_thread(self.daemon.wait)
+        too_early = exit_status == -signal.SIGTERM and not self._begun()
+        return 0 if too_early else exit_status
 
-    def _status(self, app: App) -> status.Status:
-        with app.db.read() as conn:
-            return status.read(conn)
+    def _feeds(self) -> int:
+        """Counted as files: a feed for each category, and that of all."""
+        return len(list((self.folder / "feeds").rglob("atom.xml")))
+
+    def _in_feed(self, title: str) -> bool:
+        feed = self.folder / "feeds" / "all" / "atom.xml"
+        return escape(title) in feed.read_text("utf-8")
 
     def _settled(self, app: App) -> bool:
         """Every mail that was planned has gone out and come in."""
-        now = self._status(app)
+        now = _status(app)
         sent = now.deliveries.get("sent", 0)
         return sent > 0 and now.backlog == 0 and sent == self.catcher.count
 
     async def _until(self, happened: Callable[[], bool], what: str) -> None:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while not await asyncio.to_thread(happened):
-            if self.stop.is_set():
-                raise KeyboardInterrupt
             if asyncio.get_running_loop().time() > deadline:
-                raise TransientError(
-                    f"waited {_PATIENCE:.0f} s in vain for {what}; see {self._log}"
-                )
-            await asyncio.sleep(0.05)
+                raise TransientError(f"waited {_PATIENCE:.0f} s in vain for {what}; see {self.log}")
+            await self._wait(0.05)
 
-    async def _until_stopped(self, daemon: "subprocess.Popen[bytes]") -> None:
-        while not self.stop.is_set():
-            if daemon.poll() is not None:
-                complain(f"the daemon has ended; see {self._log}")
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), 0.5)
+    async def _wait(self, seconds: float) -> None:
+        """Raises _StoppedError when the visitor ends the demo meanwhile."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
+        if self.stop.is_set():
+            raise _StoppedError
+
+
+def _inbox(catcher: Catcher) -> tuple[Server, str]:
+    """The pages that show the caught mails, and their address."""
+    listening = _listening(8025)
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    return Server(inbox.application(catcher), [listening]), address
+
+
+def _listening(preferred: int) -> socket.socket:
+    """On the preferred port or the next that is free."""
+    for port in range(preferred, preferred + 100):
+        with suppress(ConfigurationError):
+            return bind("127.0.0.1", port)
+    return bind("127.0.0.1", 0)
+
+
+async def _catch(catcher: Catcher) -> None:
+    for port in (*range(2525, 2625), 0):
+        with suppress(OSError):
+            return await catcher.start("127.0.0.1", port)
+    raise TransientError("the mail catcher finds no free port")
+
+
+def _add_readers(app: App) -> None:
+    now = app.clock()
+    with app.db.write() as conn:
+        for each in samples.READERS:
+            reader = subscribers.ensure(
+                conn, each.address, name=each.name, zone=each.zone, locale="", now=now
+            )
+            subscribers.subscribe(
+                conn,
+                reader.id,
+                app.newsletter(each.newsletter),
+                Wishes(
+                    categories=each.categories, cadence=each.cadence, at=each.at, zone=each.zone
+                ),
+                consent={"given_at": now.isoformat(), "how": "a reader of the demo"},
+                now=now,
+            )
+
+
+def _status(app: App) -> status.Status:
+    with app.db.read() as conn:
+        return status.read(conn)
 
 
 def _public(app: App) -> int:
@@ -246,23 +280,6 @@ def _public(app: App) -> int:
 def _categories(app: App) -> int:
     with app.db.read() as conn:
         return len(shelf.categories(conn))
-
-
-def _answers(port: int, daemon: "subprocess.Popen[bytes]") -> bool:
-    if daemon.poll() is not None:
-        raise TransientError("the daemon did not start")
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
-
-
-async def _end(daemon: "subprocess.Popen[bytes]") -> int:
-    """Stop the daemon as an operator would, and tell its exit status."""
-    if daemon.poll() is None:
-        daemon.send_signal(signal.SIGTERM)
-    return await asyncio.to_thread(daemon.wait, 15)
 
 
 def _short(path: Path) -> str:

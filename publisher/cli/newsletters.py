@@ -1,6 +1,7 @@
 """`newsletters …` and `deliver`: what is planned, what it looks like, and sending it."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,9 @@ import typer
 from publisher import trial
 from publisher.app import App
 from publisher.cli.opening import opened
-from publisher.cli.output import Json, complain, say, say_json
+from publisher.cli.output import Json, complain, counted, say, say_json
+from publisher.core.schedule import slot_key
+from publisher.delivery.worker import Totals
 from publisher.errors import ConfigurationError
 from publisher.store import editions, ledger, slots, subscribers
 
@@ -25,6 +28,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
     """The newsletters, their readers, and when each slot is due next."""
     with opened(ctx) as app, app.db.read() as conn:
         readers = subscribers.counts(conn)
+        due = {slug: slots.with_readers(conn, slug) for slug in app.newsletters}
         rows = [
             {
                 "slug": each.slug,
@@ -37,7 +41,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
                         "zone": slot.time.zone,
                         "next_due_at": slot.next_due_at,
                     }
-                    for slot in slots.with_readers(conn, each.slug)
+                    for slot in due[each.slug]
                 ],
             }
             for each in app.newsletters.values()
@@ -47,7 +51,10 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
         return
     for each in app.newsletters.values():
         cadences = ", ".join(each.cadences)
-        say(f"{each.slug}  «{each.title}»  {cadences}  {readers.get(each.slug, 0)} readers")
+        joined = counted(readers.get(each.slug, 0), "reader")
+        say(f"{each.slug}  «{each.title}»  {cadences}  {joined}")
+        for slot in due[each.slug]:
+            say(f"  {slot_key(slot.time)}  next due {_moment(slot.next_due_at)}")
 
 
 @group.command()
@@ -98,7 +105,7 @@ def send(
         now = app.clock()
         planner = app.planner
         count = planner.plan_now(slug, now) if at_once else planner.plan_due(now, slug)
-    say(f"{count} mails planned")
+    say(f"{counted(count, 'mail')} planned")
 
 
 @group.command()
@@ -108,7 +115,7 @@ def pause(ctx: typer.Context, slug: Slug) -> None:
         app.newsletter(slug)
         with app.db.write() as conn:
             count = editions.pause(conn, slug)
-    say(f"{count} paused")
+    say(f"{counted(count, 'edition')} paused")
 
 
 @group.command()
@@ -118,7 +125,7 @@ def resume(ctx: typer.Context, slug: Slug) -> None:
         app.newsletter(slug)
         with app.db.write() as conn:
             count = editions.resume(conn, slug)
-    say(f"{count} going on")
+    say(f"{counted(count, 'edition')} going on")
 
 
 @group.command()
@@ -128,21 +135,23 @@ def cancel(ctx: typer.Context, slug: Slug) -> None:
         app.newsletter(slug)
         with app.db.write() as conn:
             count = editions.cancel(conn, slug, app.clock())
-    say(f"{count} cancelled")
+    say(f"{counted(count, 'edition')} cancelled")
 
 
 def deliver(ctx: typer.Context, as_json: Json = False) -> None:
     """Try once every mail that is pending or deferred."""
     with opened(ctx) as app:
         if not app.settings.relays:
-            _without_relay(app)
-            return
-        lock = app.sender_lock
-        if not lock.try_acquire():
-            say("another publisher is sending; it delivers what is due")
-            return
-        with lock:
-            totals = asyncio.run(app.deliver())
+            _need_no_relay(app)
+            totals = Totals()
+        else:
+            lock = app.sender_lock
+            if lock.try_acquire():
+                with lock:
+                    totals = asyncio.run(app.deliver())
+            else:
+                complain("another publisher is sending; it delivers what is due")
+                totals = Totals()
     if as_json:
         say_json(
             {
@@ -160,11 +169,16 @@ def deliver(ctx: typer.Context, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _without_relay(app: App) -> None:
+def _moment(due_at: datetime | None) -> str:
+    return f"{due_at:%Y-%m-%d %H:%M} UTC" if due_at else "when an article comes out"
+
+
+def _need_no_relay(app: App) -> None:
+    """Raises ConfigurationError when a mail waits for one."""
     with app.db.read() as conn:
         waiting = ledger.open_count(conn)
     if waiting:
+        are = "is" if waiting == 1 else "are"
         raise ConfigurationError(
-            f"{waiting} mails are pending but no relay is configured (mail.relays)"
+            f"{counted(waiting, 'mail')} {are} pending but no relay is configured (mail.relays)"
         )
-    say("0 sent, 0 deferred, 0 failed")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from publisher.kit.text import clean_line
+from publisher.core.text import clean_line
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
@@ -23,6 +23,11 @@ def say_json(value: object) -> None:
 def complain(sentence: str) -> None:
     """One sentence on the error stream; a stranger's line breaks in it make no second line."""
     print(f"publisher: {clean_line(sentence)}", file=sys.stderr)
+
+
+def counted(count: int, what: str) -> str:
+    """`1 mail`, `2 mails`: for nouns that take an s."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _plain(value: object) -> str:

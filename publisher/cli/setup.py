@@ -46,7 +46,8 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         say_json(asdict(now))
         return
-    say(f"articles       {now.articles} public in {now.feeds} categories")
+    categories = f"{now.feeds} {'category' if now.feeds == 1 else 'categories'}"
+    say(f"articles       {now.articles} public in {categories}")
     if now.embargo_ends:
         say(f"next to come   {now.embargo_ends:%Y-%m-%d %H:%M} UTC")
     for newsletter, count in now.subscriptions.items():

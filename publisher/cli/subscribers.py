@@ -14,6 +14,7 @@ from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, say, say_json
 from publisher.core import checks
 from publisher.core.model import EVERYTHING
+from publisher.core.text import clean_line
 from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
 from publisher.store import shelf, subscribers
@@ -53,13 +54,19 @@ def add(
         zone=_checked(checks.zone, zone, "--zone"),
     )
     age = _checked(_days, since, "--since")
+    language = _checked(checks.language, locale or None, "--locale")
     with opened(ctx) as app:
         to = app.newsletter(newsletter)
         now = app.clock()
         consent = {"given_at": now.isoformat(), "how": "added by an operator"}
         with app.db.write() as conn:
             reader = subscribers.ensure(
-                conn, address, name=name, zone=zone or "", locale=locale, now=now
+                conn,
+                address,
+                name=clean_line(name),
+                zone=wishes.zone or "",
+                locale=language or "",
+                now=now,
             )
             is_new = subscribers.subscribe(
                 conn,
@@ -117,6 +124,8 @@ def export(
     """All subscriptions, as CSV or JSON."""
     with opened(ctx) as app, app.db.read() as conn:
         rows = list(subscribers.everyone(conn, newsletter))
+        if newsletter is not None and not rows:
+            app.newsletter(newsletter)  # a name that nobody bears is a slip of the pen
     if as_json:
         say_json([asdict(each) for each in rows])
         return

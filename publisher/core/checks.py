@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from publisher.core.addresses import check, parse_mailbox
 from publisher.core.identity import slug as slug_of
+from publisher.core.links import ascii_host
 from publisher.core.model import Cadence
 from publisher.core.schedule import WEEKDAYS, parse_at
 from publisher.errors import PermanentError
@@ -163,8 +164,8 @@ def web_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
-        # Tags, Message-IDs and List-Ids are made of it, and those are ASCII (RFC 3490 4.1).
-        name = f"[{host}]" if ":" in host else host.encode("idna").decode()
+        # Tags, Message-IDs and List-Ids are made of it, and those are ASCII.
+        name = f"[{host}]" if ":" in host else ascii_host(host)
     except ValueError:
         raise wrong from None
     if parts.scheme not in ("http", "https") or not name or "@" in parts.netloc:

@@ -4,10 +4,10 @@ import re
 from base64 import b64encode
 from functools import lru_cache
 
-# Line and paragraph ends, controls, lone surrogates, non-characters; the controls that turn the
-# direction of text for others beyond them; and the characters of core.splice.
-_BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
-_REMOVED = re.compile(r"[\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000\ue001\ufffe\uffff\ufeff]+")
+from publisher.core import splice
+from publisher.core.text import clean_line, opening_words
+
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _PLAIN = re.compile(r"[ -~]*")
 _WIDTH = 76
 _WORD = len("=?utf-8?b??=")
@@ -15,19 +15,9 @@ _WORD_START = "=?"
 
 
 def one_line(text: str, limit: int = 500) -> str:
-    """`text` on one line of at most `limit` characters (cut with `…`), without controls, runs of
-    spaces and line ends as one space (no-break spaces stay: French sets them on purpose)."""
-    return cut(_BREAKS.sub(" ", _REMOVED.sub("", text)).strip(), limit)
-
-
-def cut(text: str, limit: int) -> str:
-    """`text`, or as many whole words of it as fit in `limit` characters with `…` after them."""
-    if len(text) <= limit:
-        return text
-    kept = text[: limit - 1]
-    space = kept.rfind(" ")
-    # A script without spaces, or one endless word, is cut anywhere.
-    return (kept[:space] if space > limit // 2 else kept).rstrip(" ,;:–—-") + "…"
+    """`text` as a clean line of at most `limit` characters, also without splice marks and all that
+    turns the direction of text: in a list of mails it would turn what stands beside it."""
+    return opening_words(clean_line(_TURNING.sub("", splice.strip(text))), limit)
 
 
 @lru_cache(maxsize=64)  # a subject is the same for all readers of a rendering

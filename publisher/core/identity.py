@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 
+from publisher.core.links import ascii_host
+
 SLUG_BYTES = 80
 RESERVED = frozenset({"all", "articles", "static", "page"})
 """What the feeds folder has other uses for."""
@@ -37,7 +39,7 @@ def mint_article_id(host: str, year: int, number_or_token: str) -> str:
     name = _PORT.sub(r"\1", host.strip()).rstrip(".").lower()
     name = name.strip("[]").replace(":", "-").strip("-")  # an IPv6 address has no form of its own
     if not name.isascii():
-        name = name.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+        name = ascii_host(name)
     if not _HOST.fullmatch(name) or not _TAG_TOKEN.fullmatch(number_or_token):
         raise ValueError(f"cannot make an article id of {host!r} and {number_or_token!r}")
     if not 1000 <= year <= 9999:
@@ -74,6 +76,18 @@ def unique_slug(
     while found in reserved or is_taken(found):
         found, attempt = _hashed(_words(name), name, attempt), attempt + 1
     return found
+
+
+def kept_slug(
+    wish: str,
+    taken: Callable[[str], bool] | Container[str],
+    reserved: Container[str] = RESERVED,
+) -> str:
+    """`wish` as it is where it is fit to be a slug (it may hold `_`), else a slug made of it."""
+    is_taken = taken if callable(taken) else taken.__contains__
+    plain = wish.replace("_", "0")
+    fit = slug(plain) == plain and wish not in reserved and not is_taken(wish)
+    return wish if fit else unique_slug(wish, taken, reserved)
 
 
 def stable_hash(*parts: object) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from publisher.core.model import Enclosure, Image, Related
+from publisher.core.model import CategoryName, Enclosure, Image, Related
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Offered:
     body_html: str
     paragraphs: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
+    categories: tuple[str | CategoryName, ...] = ()
     language: str = ""
     url: str = ""
     slug: str = ""

@@ -65,6 +65,19 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryName:
+    """A category as a source names it that tells more of it than its title."""
+
+    title: str
+    slug: str = ""
+    """Its slug there, which it keeps here where it can."""
+    description: str = ""
+    parent: "CategoryName | None" = None
+    shared: bool = False
+    """Another category there bears the same title: only their slugs tell them apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """An article as a source offers it: a stranger's words, not yet cleaned."""
 
@@ -76,7 +89,7 @@ class Candidate:
     paragraphs: tuple[str, ...] = ()
     """The body of a text page, in place of `body_html`."""
     authors: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
+    categories: tuple[str | CategoryName, ...] = ()
     """Names, as written."""
     language: str = ""
     url: str = ""

@@ -52,9 +52,10 @@ def judge(answer: Answer, *, attempt: int, first_attempt_at: datetime, now: date
     A connection lost before the message is tried again soon. One lost after it with back-off, as
     the reader may get a copy each time; where that goes on until `EXPIRY` it stays uncertain.
     """
-    if answer.kind is Kind.REFUSED_HERE or (answer.code is not None and answer.code >= 500):
+    code = answer.code or 0
+    if answer.kind is Kind.REFUSED_HERE or code >= 500:
         return _settled(DeliveryState.FAILED, answer)
-    if answer.kind is Kind.ANSWERED and answer.code is not None and 200 <= answer.code < 300:
+    if 200 <= code < 300:
         return _settled(DeliveryState.SENT, answer)
     wait = BACK_OFF[min(attempt, len(BACK_OFF)) - 1]
     if answer.kind is Kind.LOST:
@@ -88,7 +89,8 @@ def _settled(state: DeliveryState, answer: Answer) -> Outcome:
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _ADDRESS = re.compile(
     r"""<?
-        (?: "[^"]*" | (?<![^\s<>@,;:"]) [^\s<>@,;:"]++ )  # from its first letter: in linear time
+        (?: "(?:[^"\\]|\\.)*+"
+          | (?<![^\s<>@,;:"]) [^\s<>@,;:"]++ )  # from its first letter on: in linear time
         \s?@[\s@]*+ [^\s<>,;:"']*+
         >?""",
     re.VERBOSE,

@@ -23,7 +23,8 @@ class Group:
     """Categories and their floors; None for the newsletter's own."""
     after_seq: int
     given: frozenset[str] = frozenset()
-    """Articles that other subscriptions have given them already."""
+    """Articles after their place that they were given all the same: by another subscription, or
+    by this one before they asked for earlier articles."""
     locale: str = ""
 
 

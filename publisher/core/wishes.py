@@ -18,6 +18,16 @@ class Wishes:
     """0 is Monday."""
     zone: str | None = None
 
+    def over(self, former: "Wishes") -> "Wishes":
+        """These wishes, and the former ones where nothing is wished."""
+        return Wishes(
+            categories=former.categories if self.categories is None else self.categories,
+            cadence=self.cadence or former.cadence,
+            at=former.at if self.at is None else self.at,
+            weekday=former.weekday if self.weekday is None else self.weekday,
+            zone=self.zone or former.zone,
+        )
+
 
 def slot_for(newsletter: Newsletter, wishes: Wishes) -> SlotTime:
     """The slot of a reader with these wishes.

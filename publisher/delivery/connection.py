@@ -4,6 +4,7 @@ It never raises for what a server says or fails to say: every attempt ends in an
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPResponse, SMTPResponseException
@@ -39,13 +40,17 @@ class Connection:
         self._client: SMTP | None = None
         self._used_at = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the next mail can go over it as it is."""
+        idle = asyncio.get_running_loop().time() - self._used_at
+        return self._client is not None and self._client.is_connected and idle < IDLE_LIMIT
+
     async def open(self) -> None:
         """Connect, secure and log in, unless that is done. Raises RelayError."""
-        now = asyncio.get_running_loop().time()
-        if self._client is not None:
-            if self._client.is_connected and now - self._used_at < IDLE_LIMIT:
-                return
-            await self.close()
+        if self.is_open:
+            return
+        await self.close()
         relay = self.relay
         client = SMTP(
             hostname=relay.host,
@@ -65,7 +70,7 @@ class Connection:
             client.close()
             raise RelayError(f"relay {relay.name}: {_said(error)}") from error
         self._client = client
-        self._used_at = now
+        self._used_at = asyncio.get_running_loop().time()
 
     async def send(self, envelope: Envelope) -> Answer:
         """Hand over one mail to one recipient; the answer is the server's, or what went wrong."""
@@ -98,10 +103,9 @@ class Connection:
         if client is None:
             return
         try:
-            if client.is_connected:
-                await client.quit(timeout=2)
-        except (SMTPException, OSError):
-            pass
+            with suppress(Exception):  # however politeness ends, it is over
+                if client.is_connected:
+                    await client.quit(timeout=2)
         finally:
             client.close()
 
@@ -124,7 +128,8 @@ class Connection:
         if not taken and not 400 <= reply.code < 600:
             # Garbage, or a yes where none may stand: who believes it loses the mail.
             client.close()
-            return Answer(kind=lost, text=printable_reply(f"{reply.code} {reply.message}"))
+            said = f"unexpected {reply.code} {reply.message}" if reply.code > 0 else reply.message
+            return Answer(kind=lost, text=printable_reply(said))
         if not taken and reply.code != _CLOSING:
             await self._reset(client)
         return Answer(kind=Kind.ANSWERED, code=reply.code, text=printable_reply(reply.message))

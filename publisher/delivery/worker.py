@@ -19,18 +19,20 @@ from sqlalchemy import Connection as Transaction
 
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
-from publisher.core.outcome import Answer, Kind, Outcome, judge
+from publisher.core.outcome import Answer, Kind, Outcome, judge, printable_reply
 from publisher.core.relay import Relay
 from publisher.delivery.connection import Connection, Envelope, RelayError
 from publisher.delivery.message import Recipient, compose, message_id
+from publisher.delivery.outages import Outages
 from publisher.errors import PermanentError, TransientError
 
 LEASE = timedelta(minutes=15)
 """Longer than the wait for the answer to a final dot, or a slow server's mail would go twice."""
 MAX_CONNECTIONS = 16
-_TICK = 0.05  # seconds between exchanges while mails are in flight
-_IDLE = 1.0  # seconds between looks at the ledger while nothing is
-_MAX_PAUSE = 60.0  # seconds between attempts to reach a relay that is away
+_TICK = 0.05  # seconds that an answer may wait for others, to be written down with them
+_IDLE = 1.0  # seconds between looks at the ledger while nothing happens
+
+_TROUBLED = (DeliveryState.DEFERRED, DeliveryState.FAILED, DeliveryState.UNCERTAIN)
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -87,6 +89,7 @@ class Totals:
     sent: int = 0
     deferred: int = 0
     failed: int = 0
+    """For good, or uncertain for good."""
     unreachable: str = ""
     """Why no relay could be used, if that ended the run."""
 
@@ -109,57 +112,64 @@ class Worker:
     _away: dict[Connection, str] = field(default_factory=dict)
     _rendering: Callable[[int], Rendering] = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def __post_init__(self) -> None:
         self._rendering = lru_cache(maxsize=256)(self.renderer.find)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="ledger")
 
     def wake(self) -> None:
-        """There may be new mail to send."""
-        self._woken.set()
+        """There may be new mail to send. May be called from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._woken.set)
 
     def stop(self) -> None:
         """Claim nothing more; `run` ends when what is being handed over has its answer."""
         self._stopping = True
-        self._woken.set()
+        self.wake()
 
     async def run(self, *, due_by: datetime | None = None) -> Totals:
         """Send until `stop()`; with `due_by`, until everything due by then was tried once."""
+        self._loop = asyncio.get_running_loop()
         count = min(MAX_CONNECTIONS, self.batch)
         connections = [
             Connection(self.relays[n % len(self.relays)], hostname=self.post.hostname)
             for n in range(count)
         ]
-        carriers = [asyncio.create_task(self._carry(each)) for each in connections]
+        outages = Outages(self._loop.time)
+        carriers = [asyncio.create_task(self._carry(each, outages)) for each in connections]
         try:
-            await self._dispatch(len(connections), due_by)
+            await self._dispatch(carriers, due_by)
         finally:
-            for task in carriers:
-                task.cancel()
-            await asyncio.gather(*carriers, return_exceptions=True)
+            await _end(carriers)
+            await self._write_last()
             await asyncio.gather(*(each.close() for each in connections))
             self._threads.shutdown(wait=False)
         return self.totals
 
-    async def _dispatch(self, connections: int, due_by: datetime | None) -> None:
+    async def _dispatch(
+        self, carriers: Sequence["asyncio.Task[None]"], due_by: datetime | None
+    ) -> None:
         while True:
-            if self._stopping or (due_by is not None and len(self._away) == connections):
+            for each in carriers:
+                if each.done():
+                    each.result()  # a carrier never ends by itself: this raises what killed it
+            if self._stopping or (due_by is not None and len(self._away) == len(carriers)):
                 self._give_back()
             try:
                 claimed = await self._exchange(due_by)
+                for variant_id in claimed.to_render:
+                    await self._in_thread(self.renderer.make, variant_id, self.clock())
             except TransientError as error:
-                # The answers stay with us until they can be written; nothing more goes out.
+                # The answers stay with us until they can be written; nothing more is claimed.
                 log.error("the ledger cannot be written; sending waits", reason=str(error))
                 await self._wait(_IDLE)
                 continue
-            for variant_id in claimed.to_render:
-                await self._in_thread(self.renderer.make, variant_id, self.clock())
-            if not claimed.jobs and not claimed.to_render and self._in_flight == 0:
-                if self._stopping or due_by is not None:
-                    return
-                await self._wait(_IDLE)
-            elif not claimed.to_render:
-                await self._wait(_TICK)
+            if claimed.to_render:
+                continue
+            if self._in_flight == 0 and (self._stopping or due_by is not None):
+                return
+            await self._wait(_IDLE)
 
     def _give_back(self) -> None:
         """Let go of the rows that no connection has begun with, and claim none any more."""
@@ -177,7 +187,7 @@ class Worker:
             claimed = await self._in_thread(
                 self._exchange_now, verdicts, 0 if self._stopping else free, due_by
             )
-        except TransientError:
+        except BaseException:  # also when cancelled: to write an answer twice does no harm
             self._verdicts = verdicts + self._verdicts
             raise
         self._in_flight += len(claimed.jobs) - len(verdicts)
@@ -204,22 +214,24 @@ class Worker:
                 fingerprints=self.renderer.fingerprints,
             )
 
-    async def _carry(self, connection: Connection) -> None:
+    async def _write_last(self) -> None:
+        """Keep the answers that came while we were being ended."""
+        if self._verdicts:
+            with suppress(TransientError):
+                await self._in_thread(self._exchange_now, self._verdicts, 0, None)
+
+    async def _carry(self, connection: Connection, outages: Outages) -> None:
         """Hand mails over a connection, one after the other, for as long as the worker runs."""
-        pause = 1.0
         while True:
             job = await self._jobs.get()
             try:
-                await connection.open()
+                await outages.open(connection)
             except RelayError as error:
                 self._jobs.put_nowait(job)  # for another connection, or for later
-                log.warning("relay cannot be used", reason=str(error), retry_in=pause)
                 self._away[connection] = str(error)
                 self._woken.set()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _MAX_PAUSE)
+                await asyncio.sleep(outages.remaining(connection.relay))
                 continue
-            pause = 1.0
             self._away.pop(connection, None)
             outcome = await self._attempt(connection, job)
             self._settle(job, outcome, connection.relay.name)
@@ -227,17 +239,17 @@ class Worker:
     async def _attempt(self, connection: Connection, job: Job) -> Outcome:
         """One try of one mail, from the last check to the server's answer."""
         try:
-            other = await self._in_thread(self._still_wanted, job)
-            if other is not None:
-                return Outcome(state=other)
-            rendering = await self._in_thread(self._rendering, job.rendering_id)
-            envelope = self._envelope(job, rendering)
+            prepared = await self._in_thread(self._prepare, job)
         except PermanentError as error:
-            answer = Answer(kind=Kind.REFUSED_HERE, text=str(error))
-        except TransientError as error:
-            answer = Answer(kind=Kind.LOST, text=str(error))
+            answer = Answer(kind=Kind.REFUSED_HERE, text=printable_reply(str(error)))
+        except Exception as error:
+            if not isinstance(error, TransientError):
+                log.exception("a mail cannot be made in a way we did not foresee")
+            answer = Answer(kind=Kind.LOST, text=printable_reply(str(error)))
         else:
-            answer = await connection.send(envelope)
+            if isinstance(prepared, DeliveryState):
+                return Outcome(state=prepared)
+            answer = await connection.send(prepared)
         return judge(
             answer,
             attempt=job.attempt,
@@ -245,11 +257,13 @@ class Worker:
             now=self.clock(),
         )
 
-    def _still_wanted(self, job: Job) -> DeliveryState | None:
+    def _prepare(self, job: Job) -> Envelope | DeliveryState:
+        """What to hand over; or the state the row should have instead, asked as late as can be."""
         if self.clock() >= job.lease_until:
             return DeliveryState.PENDING
+        envelope = self._envelope(job, self._rendering(job.rendering_id))
         with self.db.read() as conn:
-            return self.ledger.still_wanted(conn, job)
+            return self.ledger.still_wanted(conn, job) or envelope
 
     def _envelope(self, job: Job, rendering: Rendering) -> Envelope:
         """The same bytes at every attempt: all that goes in comes from stored facts."""
@@ -276,8 +290,8 @@ class Worker:
         )
         self.totals.sent += outcome.state is DeliveryState.SENT
         self.totals.deferred += outcome.state is DeliveryState.DEFERRED
-        self.totals.failed += outcome.state is DeliveryState.FAILED
-        if outcome.state in (DeliveryState.DEFERRED, DeliveryState.FAILED):
+        self.totals.failed += outcome.state in (DeliveryState.FAILED, DeliveryState.UNCERTAIN)
+        if outcome.state in _TROUBLED:
             log.warning(
                 "mail not delivered",
                 delivery=job.delivery_id,
@@ -288,12 +302,24 @@ class Worker:
             )
         if len(self._verdicts) * 2 >= self.batch or len(self._verdicts) >= self._in_flight:
             self._woken.set()
+        elif len(self._verdicts) == 1:
+            asyncio.get_running_loop().call_later(_TICK, self._woken.set)
 
     async def _wait(self, seconds: float) -> None:
         """Until something happened, or so long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         self._woken.clear()
 
     async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+
+
+async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    open_ones = {each for each in tasks if not each.done()}
+    while open_ones:  # before Python 3.12, `wait_for` can swallow a cancellation
+        for each in open_ones:
+            each.cancel()
+        _, open_ones = await asyncio.wait(open_ones, timeout=0.5)
+    await asyncio.gather(*tasks, return_exceptions=True)

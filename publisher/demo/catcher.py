@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from publisher.demo.reading import printable
+from publisher.demo.reading import as_utf8
 
 _KEEP = 1_000
 _MAX_BYTES = 10 * 1024 * 1024
@@ -69,8 +69,8 @@ class Catcher:
             Caught(
                 number=self.count,
                 received_at=datetime.now(UTC),
-                mail_from=printable(envelope.mail_from or ""),
-                recipients=tuple(printable(address) for address in envelope.rcpt_tos),
+                mail_from=as_utf8(envelope.mail_from or ""),
+                recipients=tuple(as_utf8(address) for address in envelope.rcpt_tos),
                 data=envelope.original_content or b"",
             )
         )

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from publisher.demo.catcher import Catcher, Caught
-from publisher.demo.reading import MOST_BYTES, Body, printable, read_body, read_head
+from publisher.demo.reading import MOST_BYTES, Body, as_utf8, read_body, read_head
 from publisher.kit.jinja import environment
 
 _FILES = Path(__file__).resolve().parent / "pages"
@@ -140,7 +140,7 @@ def _first_view(body: Body) -> str:
 
 
 def _source(mail: Caught) -> str:
-    return printable(mail.data[:MOST_BYTES].decode("utf-8", "replace"))
+    return as_utf8(mail.data[:MOST_BYTES].decode("utf-8", "replace"))
 
 
 def _opening_in_new_tabs(html: str) -> str:

@@ -14,6 +14,8 @@ from email.parser import BytesHeaderParser, BytesParser
 from email.policy import Compat32
 from quopri import decodestring
 
+from publisher.core.text import clean_line
+
 _HEAD_BYTES = 64 * 1024
 _VALUE_CHARS = 4_000
 MOST_BYTES = 1024 * 1024
@@ -75,7 +77,7 @@ def read_head(data: bytes) -> Head:
     """The mail's headers; those beyond the first 64 KB are left out."""
     message = BytesHeaderParser(policy=_POLICY).parsebytes(data[:_HEAD_BYTES])
     return Head(
-        fields=tuple((printable(name), _decoded(value)) for name, value in message.raw_items())
+        fields=tuple((as_utf8(name), _decoded(value)) for name, value in message.raw_items())
     )
 
 
@@ -94,7 +96,7 @@ def read_body(data: bytes) -> Body:
         return Body(broken=True, cut=len(data) > MOST_BYTES)
 
 
-def printable(text: str) -> str:
+def as_utf8(text: str) -> str:
     """Bytes smuggled as lone surrogates are read as UTF-8; what is none becomes a mark."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -111,7 +113,7 @@ def _first(leaves: list[Message], wanted: str) -> str | None:
 
 def _part(leaf: Message) -> Part:
     return Part(
-        type=printable(leaf.get_content_type()),
+        type=as_utf8(leaf.get_content_type()),
         filename=_decoded(leaf.get_filename("")),
         size=len(_payload(leaf)),
     )
@@ -126,7 +128,7 @@ def _text(data: bytes, charset: str) -> str:
     try:
         if codecs.lookup(charset).name in _NO_CHARSETS:
             charset = "utf-8"
-        return printable(data.decode(charset, "replace"))
+        return as_utf8(data.decode(charset, "replace"))
     except (LookupError, ValueError):
         return data.decode("utf-8", "replace")
 
@@ -134,8 +136,8 @@ def _text(data: bytes, charset: str) -> str:
 def _decoded(value: str) -> str:
     """A header's value on one line, its RFC 2047 words decoded."""
     line = _BETWEEN_WORDS.sub("", _FOLD.sub("", value))
-    words = _ENCODED_WORD.sub(_word, printable(line))
-    return " ".join(words.split())
+    words = _ENCODED_WORD.sub(_word, as_utf8(line))
+    return clean_line(words)
 
 
 def _word(match: re.Match[str]) -> str:

@@ -12,10 +12,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from publisher import __version__
+from publisher.core.links import ALL, has_own_page
 from publisher.core.model import Article, Category, Site
+from publisher.core.text import clean_line
 from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import archive, manifest
-from publisher.feeds.addresses import ALL
 from publisher.feeds.atom import atom
 from publisher.feeds.feed import Entry, entry_of, feed_of
 from publisher.feeds.json_feed import json_feed
@@ -24,7 +25,6 @@ from publisher.feeds.opml import opml
 from publisher.feeds.pages import Link, Pages
 from publisher.feeds.port import Shelf
 from publisher.feeds.rss import rss
-from publisher.feeds.text import one_line
 from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
 from publisher.kit.resources import folder
 
@@ -85,7 +85,7 @@ class _Build:
         self._folders = (*output.templates, folder("templates/web"))
         self._head = shelf.head(conn)
         self._categories = {each.slug: each for each in shelf.categories(conn)}
-        self._titles = {slug: one_line(each.title) for slug, each in self._categories.items()}
+        self._titles = {slug: clean_line(each.title) for slug, each in self._categories.items()}
         self._abouts = {
             slug: manifest.mark(replace(each, change=0)) for slug, each in self._categories.items()
         }
@@ -173,7 +173,7 @@ class _Build:
 
     def _article(self, article: Article) -> None:
         path = inside(self._root, "articles", article.slug, "index.html")
-        if article.url or article.withdrawn_at is not None:
+        if article.withdrawn_at is not None or not has_own_page(article):
             before = self._written
             self._written += remove_with_gzip(path)
             self._article_pages += self._written > before
@@ -259,7 +259,7 @@ class _Build:
         entries = [self._entry(article) for article in top]
         self._write(self._pages.front(everything, self._nav, entries, sections), "index.html")
         feeds = [feed_of(self._site, each, (), None) for each in (None, *everything)]
-        self._write(opml(one_line(self._site.title), feeds), "feeds.opml")
+        self._write(opml(clean_line(self._site.title), feeds), "feeds.opml")
 
     def _entry(self, article: Article) -> Entry:
         return entry_of(article, self._site, self._titles)

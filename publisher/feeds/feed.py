@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from publisher.core.links import ALL, article_url, category_url, web_address
 from publisher.core.model import Article, Category, Enclosure, Image, Related, Site
-from publisher.feeds.addresses import ALL, article_url, category_url
-from publisher.feeds.text import legible, one_line, opening, prose
+from publisher.core.text import clean_line, without_controls
+from publisher.kit.reading import headline, picture, standfirst
 
-_TITLE = 90  # characters of an untitled article that stand for its title
 _TEASER = 320
 _SEQS = 1_000_000
 
@@ -24,8 +24,6 @@ class Entry:
     slug: str
     url: str
     """Where it is read: elsewhere, or its page here."""
-    own_page: bool
-    """It has no address of its own: its page is ours."""
     title: str
     """Never empty: an untitled article goes by its opening words."""
     summary: str
@@ -69,43 +67,32 @@ class Feed:
 
 def entry_of(article: Article, site: Site, titles: Mapping[str, str]) -> Entry:
     """An article of `site` as an entry; `titles` are the categories' by slug."""
-    body = legible(article.body_html)
-    text = prose(body)
-    summary = one_line(article.summary)
-    title = one_line(article.title) or opening(summary or text, _TITLE)
-    image = article.image
+    summary = clean_line(article.summary)
     return Entry(
         id=article.id,
         slug=article.slug,
-        url=legible(article_url(site, article)),
-        own_page=not article.url,
-        title=title or one_line(article.slug),
+        url=article_url(site, article),
+        title=headline(article),
         summary=summary,
-        teaser=summary or opening(text, _TEASER),
-        html=body,
-        authors=tuple(name for name in map(one_line, article.authors) if name),
+        teaser=summary or standfirst(article, _TEASER),
+        html=without_controls(article.body_html),
+        authors=tuple(name for name in map(clean_line, article.authors) if name),
         categories=tuple((slug, titles[slug]) for slug in article.categories if slug in titles),
-        language=one_line(article.language),
-        correction=one_line(article.correction),
+        language=clean_line(article.language),
+        correction=clean_line(article.correction),
         published=article.published_at.replace(microsecond=0),
         updated=article.updated_at.replace(microsecond=(article.seq or 0) % _SEQS),
-        image=image
-        and Image(
-            url=legible(image.url),
-            alt=one_line(image.alt),
-            caption=one_line(image.caption),
-            type=one_line(image.type),
-            length=image.length,
-        ),
+        image=picture(article),
         enclosures=tuple(
-            Enclosure(url=legible(each.url), type=one_line(each.type), length=each.length)
+            Enclosure(url=url, type=clean_line(each.type), length=each.length)
             for each in article.enclosures
+            if (url := web_address(each.url))
         ),
         related=tuple(
             Related(
-                title=one_line(each.title),
-                url=legible(each.url),
-                caption=one_line(each.caption),
+                title=clean_line(each.title),
+                url=web_address(each.url),
+                caption=clean_line(each.caption),
             )
             for each in article.related
         ),
@@ -120,8 +107,8 @@ def feed_of(
     Its date is that of its newest change, a removal included, so that an empty feed has one too.
     """
     slug = category.slug if category else ALL
-    author = one_line(site.title)
-    title = f"{one_line(category.title)} – {author}" if category else author
+    author = clean_line(site.title)
+    title = f"{clean_line(category.title)} – {author}" if category else author
     base = category_url(site, slug)
     moments = [entry.updated for entry in entries]
     if removed is not None:
@@ -130,7 +117,7 @@ def feed_of(
         slug=slug,
         title=title,
         author=author,
-        description=one_line(category.description if category else "") or title,
+        description=clean_line(category.description if category else "") or title,
         language=(category.language if category else "") or site.language,
         html_url=base,
         rss_url=base + "rss.xml",

@@ -6,19 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from babel import Locale, UnknownLocaleError
-from jinja2 import TemplateError, TemplateSyntaxError
-
+from publisher.core.links import ALL, category_url, feeds_url, shown_host, within
 from publisher.core.model import Category, Site
-from publisher.errors import ConfigurationError
+from publisher.core.text import clean_line
 from publisher.feeds import atom, json_feed, rss
-from publisher.feeds.addresses import ALL, category_url, feeds_url, within
 from publisher.feeds.feed import Entry, feed_of
-from publisher.feeds.text import one_line
-from publisher.kit.jinja import environment
-
-_RTL = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
-_RTL_SCRIPTS = frozenset({"arab", "hebr", "nkoo", "syrc", "thaa"})
+from publisher.kit.jinja import environment, rendered
+from publisher.kit.locale import direction, locale_of
+from publisher.kit.reading import beneath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +61,10 @@ class Pages:
         self._host = urlsplit(site.url).hostname
         self._jinja = environment(folders)
         self._jinja.globals["site"] = {
-            "title": one_line(site.title),
+            "title": clean_line(site.title),
             "language": site.language,
             "dir": direction(site.language),
-            "locale": known_locale(site.language, "en"),
+            "locale": locale_of(site.language),
             "zone": site.zone,
             "href": within(site, feeds_url(site)),
         }
@@ -114,7 +109,7 @@ class Pages:
             nav=nav,
             title=link.title,
             lang=link.lang,
-            description=one_line(category.description) if category else "",
+            description=clean_line(category.description) if category else "",
             stories=self._stories(entries),
             page=page,
             last=last,
@@ -134,7 +129,7 @@ class Pages:
     def link(self, category: Category | None) -> Link:
         """To the first page of a category, of all for None."""
         return Link(
-            title=one_line(category.title) if category else "",
+            title=clean_line(category.title) if category else "",
             href=within(self._site, category_url(self._site, category.slug if category else ALL)),
             lang=self._foreign(category.language) if category else "",
         )
@@ -153,50 +148,24 @@ class Pages:
         ]
 
     def _render(self, template: str, **facts: object) -> bytes:
-        try:
-            return self._jinja.get_template(template).render(facts).encode()
-        except TemplateSyntaxError as error:
-            where = f"{error.filename or template}, line {error.lineno}"
-            raise ConfigurationError(f"template {where}: {error.message}") from error
-        except TemplateError as error:
-            raise ConfigurationError(f"template {template}: {error}") from error
+        return rendered(self._jinja, template, facts).encode()
 
     def _stories(self, entries: Sequence[Entry]) -> tuple[Story, ...]:
         return tuple(self._story(entry) for entry in entries)
 
     def _story(self, entry: Entry) -> Story:
-        host = urlsplit(entry.url).hostname or ""
         lang = self._foreign(entry.language)
         edited = (entry.updated - entry.published).total_seconds() >= 60
         return Story(
             entry=entry,
             href=within(self._site, entry.url),
             lang=lang,
-            dir=direction(lang) if lang else "" if entry.language else "auto",
-            locale=known_locale(entry.language, known_locale(self._site.language, "en")),
-            teaser="" if entry.teaser.startswith(entry.title.rstrip("…")) else entry.teaser,
-            place="" if host == self._host else host.removeprefix("www."),
+            dir="" if entry.language and not lang else direction(entry.language),
+            locale=locale_of(entry.language, self._site.language),
+            teaser=beneath(entry.title, entry.teaser),
+            place="" if urlsplit(entry.url).hostname == self._host else shown_host(entry.url),
             updated=entry.updated if edited else None,
         )
 
     def _foreign(self, language: str) -> str:
         return "" if language.lower() == self._site.language.lower() else language
-
-
-def direction(language: str) -> str:
-    """Which way a language is written, `ltr` or `rtl`: by its script where it names one."""
-    first, *others = language.lower().replace("_", "-").split("-")
-    scripts = [part for part in others if len(part) == 4 and part.isalpha()]
-    right_to_left = scripts[0] in _RTL_SCRIPTS if scripts else first in _RTL
-    return "rtl" if right_to_left else "ltr"
-
-
-def known_locale(language: str, otherwise: str) -> str:
-    """The language if dates can be written in it, its base if only that is known, or another."""
-    for wish in (language.replace("_", "-"), language.replace("_", "-").partition("-")[0]):
-        try:
-            Locale.parse(wish, sep="-")
-        except (ValueError, UnknownLocaleError):
-            continue
-        return wish
-    return otherwise

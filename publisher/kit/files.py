@@ -31,8 +31,9 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises TransientError when the file cannot be made.
     """
-    with _said_clearly(path, "made"):
+    with _said_clearly(path.parent, "made"):
         path.parent.mkdir(parents=True, exist_ok=True)
+    with _said_clearly(path, "made"):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,14 +1,16 @@
-"""Article bodies as clean HTML: a stranger's markup, Markdown or paragraphs made fit to publish."""
+"""Article bodies: strangers' HTML, Markdown or paragraphs made clean HTML, and that made prose."""
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
 from urllib.parse import quote, urljoin, urlsplit
 
 import nh3
+from lxml import etree
 from markdown_it import MarkdownIt
 
-from publisher.kit.text import shallow, without_controls
+from publisher.core.text import clean_line, without_controls
 
 _TAGS = {
     "a", "abbr", "address", "aside", "audio", "b", "bdi", "bdo", "blockquote", "br", "caption",
@@ -60,6 +62,20 @@ _NOSCRIPT = re.compile(r"</?noscript[^<>]*>", re.IGNORECASE)
 _IMAGE_WITHOUT_SOURCE = re.compile(r'<img(?: (?!src)[a-z]+="[^"]*")*>')
 _H1 = re.compile(r"<(/?)h1(?=[ >])")
 
+_CHEAP_TAGS = 20_000
+_LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+
+_BLOCK_EDGE = re.compile(
+    r"<(?=/?(?:p|li|br|div|d[dlt]|h[1-6r]|t[dhr]|[ou]l|address|article|aside|blockquote|caption"
+    r"|details|footer|header|main|nav|pre|section|summary|table)\b)",
+    re.IGNORECASE,
+)
+_NOT_PROSE = (
+    "audio", "button", "figure", "iframe", "math", "noscript", "object", "script", "select",
+    "style", "svg", "template", "textarea", "title", "video",
+)  # fmt: skip
+_BESIDE_PROSE = ("h1", "h2", "h3", "h4", "h5", "h6", "table")
+
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
@@ -72,7 +88,7 @@ def clean(html: str, base_url: str) -> str:
     around it. A first-rank heading becomes a second: the title is the page's first.
     """
     # What noscript holds (the true image of a lazy one) is mere text to nh3.
-    html = shallow(_NOSCRIPT.sub("", without_controls(html)))
+    html = _shallow(_NOSCRIPT.sub("", without_controls(html)))
 
     def attribute(tag: str, name: str, value: str) -> str | None:
         if name in _ADDRESSES:
@@ -118,6 +134,36 @@ def from_paragraphs(paragraphs: Iterable[str]) -> str:
         for paragraph in map(without_controls, paragraphs)
         if paragraph.strip()
     )
+
+
+@lru_cache(maxsize=8)  # headline, standfirst and length of an article ask one after the other
+def prose(html: str) -> str:
+    """What HTML says in running text, on one clean line: without figures and their captions.
+
+    Headings and tables are left out too, unless they are all there is.
+    """
+    spaced = _BLOCK_EDGE.sub(" <", html.replace("\0", ""))
+    root = etree.fromstring(f"<div>{spaced}</div>".encode("utf-8", "ignore"), _LOOSE)
+    etree.strip_elements(root, *_NOT_PROSE, with_tail=False)
+    everything = _words_in(root)
+    etree.strip_elements(root, *_BESIDE_PROSE, with_tail=False)
+    return clean_line(_words_in(root)) or clean_line(everything)
+
+
+def _words_in(root: etree._Element) -> str:
+    return etree.tostring(root, method="text", encoding="unicode")
+
+
+def _shallow(html: str) -> str:
+    """`html` in a form that nh3 reads in a second: its time grows with the square of the nesting.
+
+    What has few tags is returned as it is; the rest is read by libxml2 first, which follows no
+    nesting deeper than 256.
+    """
+    if html.count("<") <= _CHEAP_TAGS:
+        return html
+    root = etree.fromstring(f"<div>{html}</div>".encode(), _LOOSE)
+    return etree.tostring(root, method="html", encoding="unicode")
 
 
 def _address(value: str, base_url: str, schemes: set[str]) -> str | None:

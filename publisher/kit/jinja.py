@@ -1,14 +1,25 @@
 """The one Jinja environment for mails and pages: sandboxed, escaping, strict about names."""
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_decimal
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from publisher.errors import ConfigurationError, PermanentError
+from publisher.kit.locale import babel
 
 
 def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
@@ -28,22 +39,45 @@ def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     return env
 
 
+def rendered(templates: Environment, name: str, facts: Mapping[str, object]) -> str:
+    """What the template makes of the facts.
+
+    Raises, naming template and line, ConfigurationError where the template itself cannot be used
+    and PermanentError where it fails on these facts.
+    """
+    try:
+        return templates.get_template(name).render(facts)
+    except TemplateNotFound as error:
+        raise ConfigurationError(f"template {error.name} is missing") from error
+    except TemplateSyntaxError as error:
+        where = f"{error.name or name}, line {error.lineno}"
+        raise ConfigurationError(f"template {where}: {error.message}") from error
+    except TemplateError as error:
+        raise ConfigurationError(f"template {_place(error, name)}: {error}") from error
+    except Exception as error:  # whatever an operator's expression can raise
+        raise PermanentError(f"template {_place(error, name)}: {error}") from error
+
+
+def _place(error: Exception, name: str) -> str:
+    """Template and line from the traceback, in which Jinja gives the template's own lines."""
+    suffix = name.rpartition(".")[2]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.endswith(suffix):
+            return f"{Path(frame.filename).name}, line {frame.lineno}"
+    return name
+
+
 def _date(value: datetime, zone: str, locale: str, style: str = "long") -> str:
-    return format_date(value.astimezone(ZoneInfo(zone)).date(), style, locale=_babel(locale))
+    return format_date(value.astimezone(ZoneInfo(zone)).date(), style, locale=babel(locale))
 
 
 def _datetime(value: datetime, zone: str, locale: str, style: str = "medium") -> str:
-    return format_datetime(value, style, tzinfo=ZoneInfo(zone), locale=_babel(locale))
+    return format_datetime(value, style, tzinfo=ZoneInfo(zone), locale=babel(locale))
 
 
 def _time(value: datetime, zone: str, locale: str) -> str:
-    return format_time(value, "short", tzinfo=ZoneInfo(zone), locale=_babel(locale))
+    return format_time(value, "short", tzinfo=ZoneInfo(zone), locale=babel(locale))
 
 
 def _number(value: int, locale: str) -> str:
-    return format_decimal(value, locale=_babel(locale))
-
-
-def _babel(locale: str) -> str:
-    """Babel writes `pt_BR` where the web writes `pt-BR`."""
-    return locale.replace("-", "_") or "en"
+    return format_decimal(value, locale=babel(locale))

@@ -56,7 +56,7 @@ class EditionBook(Protocol):
 
     def next_readers(self, conn: Connection, of: Edition, limit: int) -> Sequence[Reader]: ...
 
-    def given_elsewhere(
+    def given_before(
         self, conn: Connection, of: Edition, readers: Sequence[Reader]
     ) -> Mapping[int, frozenset[str]]: ...
 
@@ -128,7 +128,7 @@ class Planner:
                 enqueued += self._plan_chunk(conn, edition, readers)
 
     def _plan_chunk(self, conn: Connection, edition: Edition, readers: Sequence[Reader]) -> int:
-        given = self.editions.given_elsewhere(conn, edition, readers)
+        given = self.editions.given_before(conn, edition, readers)
         groups: dict[Group, list[Reader]] = defaultdict(list)
         for reader in readers:
             groups[_group(reader, given.get(reader.subscriber_id, frozenset()))].append(reader)

@@ -2,24 +2,26 @@
 
 import hashlib
 import re
-import traceback
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import css_inline
-from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError
+from jinja2 import Environment, TemplateNotFound
 
 from publisher.core import splice
 from publisher.core.addresses import format_mailbox, format_phrase, parse_mailbox
-from publisher.core.headers import cut, one_line
+from publisher.core.headers import one_line
+from publisher.core.links import ascii_host, feeds_url
 from publisher.core.model import Article, Cadence, Category, Newsletter, Rendering, Site
+from publisher.core.text import opening_words
 from publisher.errors import PermanentError
+from publisher.kit.jinja import rendered
+from publisher.kit.locale import direction, locale_of
 from publisher.newsletters.stories import Link, Story, link, sections, story
-from publisher.newsletters.translations import Words, direction, locale_of, words
+from publisher.newsletters.translations import LANGUAGES, Words, words
 
 MAX_HTML = 80_000
 """Bytes. Gmail clips a mail's HTML at 102 KB and hides the unsubscribe link with the rest."""
@@ -58,11 +60,11 @@ class EditionContent:
 def render(content: EditionContent, templates: Environment) -> Rendering:
     """Renders the newsletter's `.html` and `.txt` templates; the same content gives the same bytes.
 
-    Raises PermanentError, naming template and line, when a template fails, and for a sender,
-    reply-to or list-id that cannot stand in a header.
+    Raises what `rendered` does when a template fails, and PermanentError for a sender, reply-to or
+    list-id that cannot stand in a header.
     """
     newsletter, site = content.newsletter, content.site
-    locale = locale_of(content.locale, newsletter.language, site.language)
+    locale = locale_of(content.locale, newsletter.language, site.language, among=LANGUAGES)
     stories = tuple(story(each, site, content.categories) for each in content.articles)
     links = tuple(link(each, site) for each in content.more)
     subject = _subject(content, stories, words(locale))
@@ -70,14 +72,14 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
 
     def html(amount: "_Amount") -> str:
         names = fixed | amount.of(stories, links)
-        page = _run(templates, f"{newsletter.template}.html", names)
+        page = rendered(templates, f"{newsletter.template}.html", names)
         try:
             return _INLINER.inline(page)
         except ValueError as error:
             raise PermanentError(f"{newsletter.template}.html: {error}") from error
 
     amount, page = _largest_that_fits(_amounts(len(stories)), html)
-    text = _run(templates, f"{newsletter.template}.txt", fixed | amount.of(stories, links))
+    text = rendered(templates, f"{newsletter.template}.txt", fixed | amount.of(stories, links))
     parts = (
         splice.encode(_BLANK_LINES.sub("\n\n", text).lstrip("\n")),
         splice.encode(page, escape=True),
@@ -102,7 +104,10 @@ def fingerprint(newsletter: Newsletter, site: Site, templates: Environment) -> s
     digest = hashlib.sha256(repr((newsletter, site)).encode("utf-8", "replace"))
     for name in sorted(templates.list_templates()):
         if templates.loader and name.endswith((".html", ".txt")):
-            source = templates.loader.get_source(templates, name)[0]
+            try:
+                source = templates.loader.get_source(templates, name)[0]
+            except (TemplateNotFound, OSError, ValueError) as error:
+                source = str(error)  # gone or unreadable: `render` says so to whom it concerns
             digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
     return digest.hexdigest()[:32]
 
@@ -155,7 +160,7 @@ def _context(
     return {
         "title": one_line(content.newsletter.title),
         "site": one_line(content.site.title),
-        "site_url": f"{content.site.url}/feeds/",
+        "site_url": feeds_url(content.site),
         "contact": one_line(content.site.contact),
         "edition": spoken.edition(content.cadence),
         "immediate": content.cadence is Cadence.IMMEDIATE,
@@ -175,7 +180,7 @@ def _subject(content: EditionContent, stories: tuple[Story, ...], spoken: Words)
     if not stories:
         return one_line(f"{title}: {spoken.nothing}", _SUBJECT)
     others = len(content.articles) + len(content.more) - 1
-    lead = cut(stories[0].title, _SUBJECT // 2)
+    lead = opening_words(stories[0].title, _SUBJECT // 2)
     headline = spoken.and_more % {"lead": lead, "count": others} if others else stories[0].title
     if content.cadence is Cadence.IMMEDIATE:
         return one_line(headline, _SUBJECT)
@@ -186,27 +191,6 @@ def _preheader(stories: tuple[Story, ...]) -> str:
     """What a list of mails shows after the subject: the headlines that the subject does not."""
     others = " · ".join(each.title for each in stories[1:])
     return one_line(others or "".join(each.standfirst for each in stories), _PREHEADER)
-
-
-def _run(templates: Environment, name: str, context: Mapping[str, object]) -> str:
-    try:
-        return templates.get_template(name).render(context)
-    except TemplateNotFound as error:
-        raise PermanentError(f"template {error.name} is missing") from error
-    except TemplateSyntaxError as error:
-        where = f"{error.name or name}, line {error.lineno}"
-        raise PermanentError(f"template {where}: {error.message}") from error
-    except Exception as error:  # whatever an operator's expression can raise
-        raise PermanentError(f"template {_place(error, name)}: {error}") from error
-
-
-def _place(error: Exception, name: str) -> str:
-    """Template and line from the traceback, in which Jinja gives the template's own lines."""
-    suffix = name.rpartition(".")[2]
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.endswith(suffix):
-            return f"{Path(frame.filename).name}, line {frame.lineno}"
-    return name
 
 
 def _alternatives(boundary: str, text: bytes, html: bytes) -> bytes:
@@ -222,10 +206,8 @@ def _alternatives(boundary: str, text: bytes, html: bytes) -> bytes:
 
 def _list_id(newsletter: Newsletter, site: Site) -> str:
     """`slug.host` (RFC 2919), unless the configuration names another."""
-    slug, host = newsletter.slug, urlsplit(site.url).hostname or "localhost"
-    if not slug.isascii():
-        slug = "xn--" + slug.encode("punycode").decode("ascii")
-    wanted = newsletter.list_id or f"{slug}.{host}"
+    host = urlsplit(site.url).hostname or "localhost"
+    wanted = newsletter.list_id or ascii_host(f"{newsletter.slug}.{host}")
     if not _LIST_ID.fullmatch(wanted):
         raise PermanentError(f"list_id of {newsletter.slug}: '{one_line(wanted)}' is no list-id")
     return wanted

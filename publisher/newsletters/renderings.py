@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from publisher.core.edition import VariantContent
 from publisher.core.model import DeliveryState, Newsletter, Rendering, Site
-from publisher.errors import PermanentError
+from publisher.errors import PublisherError
 from publisher.newsletters.render import EditionContent, fingerprint, render
 
 RETRY = timedelta(minutes=5)
@@ -66,18 +66,22 @@ class Renderer:
     site: Site
     templates: Environment
     key_id: str
-    fingerprints: Mapping[str, str] = field(init=False)
-    """By newsletter: of the templates and settings its mails are made with."""
+    fingerprints: Mapping[str, str] = field(init=False, default_factory=dict)
+    """By newsletter: of the templates, settings and key its mails are made with."""
 
     def __post_init__(self) -> None:
         self.refresh()
 
     def refresh(self) -> None:
         """Look at the templates again: an operator may have changed them."""
-        self.fingerprints = {
-            slug: fingerprint(each, self.site, self.templates)
+        seen = {
+            slug: f"{self.key_id}:{fingerprint(each, self.site, self.templates)}"
             for slug, each in self.newsletters.items()
         }
+        if seen != self.fingerprints and self.templates.cache is not None:
+            # Jinja sees that a file changed, not that another now stands before it.
+            self.templates.cache.clear()
+        self.fingerprints = seen
 
     def make(self, variant_id: int, now: datetime) -> None:
         """Store a current rendering of the variant.
@@ -96,9 +100,16 @@ class Renderer:
             return
         try:
             made = self.mail(newsletter, content)
-        except PermanentError as error:
-            log.error("mail cannot be rendered", newsletter=newsletter.slug, reason=str(error))
-            self._set_aside(variant_id, DeliveryState.DEFERRED, str(error), now, now + RETRY)
+        except Exception as error:  # whatever it is, it must not hold up other mails
+            foreseen = isinstance(error, PublisherError)
+            reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
+            log.error(
+                "mail cannot be rendered",
+                newsletter=newsletter.slug,
+                reason=reason,
+                exc_info=not foreseen,
+            )
+            self._set_aside(variant_id, DeliveryState.DEFERRED, reason, now, now + RETRY)
             return
         with self.db.write() as conn:
             self.book.add(
@@ -111,7 +122,7 @@ class Renderer:
             )
 
     def mail(self, newsletter: Newsletter, content: VariantContent) -> Rendering:
-        """The mail of this content. Raises PermanentError when a template fails."""
+        """The mail of this content. Raises what `render` raises."""
         shown = newsletter.max_articles
         return render(
             EditionContent(

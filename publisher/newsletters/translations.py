@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 
-from babel import Locale, UnknownLocaleError
-
 from publisher.core.model import Cadence
-
-FALLBACK = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,28 +105,6 @@ LANGUAGES = {
 }
 
 
-def locale_of(*wishes: str) -> str:
-    """The first of the wishes whose language has words here, as the web writes it (`de-AT`)."""
-    for wish in wishes:
-        found = _parse(wish)
-        if found and found.language in LANGUAGES:
-            return str(found).replace("_", "-")
-    return FALLBACK
-
-
 def words(locale: str) -> Words:
-    """The words for a locale that `locale_of` gave."""
+    """The words for a locale whose language is one of `LANGUAGES`."""
     return LANGUAGES[locale.partition("-")[0]]
-
-
-def direction(language: str) -> str:
-    """The HTML `dir` of text in `language`: `auto` when that is not known."""
-    found = _parse(language)
-    return found.text_direction if found else "auto"
-
-
-def _parse(language: str) -> Locale | None:
-    try:
-        return Locale.parse(language.replace("-", "_"))
-    except (ValueError, UnknownLocaleError):
-        return None

@@ -41,9 +41,13 @@ class ArchivePageSource:
         yield self._document(data)
         self._seen = seen
 
+    def holds(self, key: str) -> bool:
+        return key == self._key
+
     def again(self, key: str) -> None:
         """Give the page again at the next call."""
-        self._seen = None
+        if key == self._key:
+            self._seen = None
 
     def present(self) -> None:
         """Nothing: an article that left the page was not withdrawn."""

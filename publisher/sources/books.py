@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from publisher.core.intake import Known, Offered
 from publisher.core.matching import KnownText
+from publisher.core.model import CategoryName
 
 
 class ArticleBook(Protocol):
@@ -58,7 +59,7 @@ class ArticleBook(Protocol):
         self,
         conn: Connection,
         article_id: str,
-        names: Sequence[str],
+        names: Sequence[str | CategoryName],
         *,
         now: datetime,
         only_add: bool = False,

@@ -5,10 +5,10 @@ from urllib.parse import urljoin, urlsplit
 
 from publisher.core.identity import stable_hash
 from publisher.core.intake import Offered
-from publisher.core.model import Candidate, Image, Related, Site
+from publisher.core.model import Candidate, CategoryName, Image, Related, Site
+from publisher.core.text import clean_line, clean_text
 from publisher.errors import UnreadableError
 from publisher.kit import html
-from publisher.kit.text import clean_line, clean_text, inline_text
 
 
 def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
@@ -19,9 +19,9 @@ def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
     body_html = html.clean(body, base)
     title = clean_line(candidate.title)
     summary = clean_text(candidate.summary)
-    if not title and not inline_text(body_html) and not summary:
+    if not title and not html.prose(body_html) and not summary:
         raise UnreadableError("it has neither a title nor text")
-    names = tuple(filter(None, map(clean_line, candidate.categories)))
+    names = tuple(name for each in candidate.categories if (name := _category(each)))
     offered = Offered(
         title=title,
         summary=summary,
@@ -68,6 +68,21 @@ def content_hash(offered: Offered) -> str:
         [asdict(each) for each in offered.enclosures],
         [asdict(each) for each in offered.related],
         offered.updated_at,
+    )
+
+
+def _category(name: str | CategoryName | None) -> str | CategoryName | None:
+    """The name cleaned; nothing where nothing of it is left."""
+    if not isinstance(name, CategoryName):
+        return clean_line(name or "")
+    title = clean_line(name.title)
+    parent = _category(name.parent)
+    return title and replace(
+        name,
+        title=title,
+        slug=clean_line(name.slug),
+        description=clean_text(name.description),
+        parent=parent if isinstance(parent, CategoryName) else None,
     )
 
 

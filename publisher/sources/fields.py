@@ -9,8 +9,8 @@ from datetime import date, time
 
 import yaml
 
+from publisher.core.text import clean_line
 from publisher.errors import UnreadableError
-from publisher.kit.text import clean_line
 
 _LIMIT = 100_000
 _FENCE = re.compile(r"\s*^(---|\+\+\+)[ \t]*(?:\n|\Z)", re.MULTILINE)

@@ -84,6 +84,11 @@ class FolderSource:
                 yield Document(key=key, base_url=self._base_url, items=(item,))
                 self._seen[key] = mark
 
+    def holds(self, key: str) -> bool:
+        if self._single:
+            return key == self._key
+        return key.startswith(self.scope) and (bool(self.scope) or not key.startswith("/"))
+
     def again(self, key: str) -> None:
         """Give this file again at the next call: the caller could not finish with it."""
         self._seen.pop(key, None)

@@ -13,9 +13,9 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from publisher.core.model import Candidate, Enclosure, Image, Related
+from publisher.core.text import clean_line, without_controls
 from publisher.errors import UnreadableError
-from publisher.kit.html import from_markdown
-from publisher.kit.text import clean_line, inline_text, without_controls
+from publisher.kit.html import from_markdown, prose
 from publisher.sources.fields import Field, Fields, mapping, split, words
 
 MARKDOWN = (".md", ".markdown")
@@ -74,7 +74,7 @@ def parse(text: str, *, zone: str, path: str) -> Candidate:
         page_title, page_summary, page_language, body = _page(body)
     title, body = _title(fields.text("title"), body, page_title)
     summary = fields.text(*_SUMMARY) or page_summary
-    if not (title or summary or inline_text(body)):
+    if not (title or summary or prose(body)):
         raise UnreadableError("it has neither a title nor text")
     name_date, name_slug = _from_name(file)
     return Candidate(
@@ -127,7 +127,7 @@ def _title(title: str, body: str, page_title: str) -> tuple[str, str]:
     start = _OPENING_HEADING.match(body) or (None if title else _FIRST_RANK.search(body))
     end = re.compile(rf"</h{start[1]}\s*>", re.I).search(body, start.end()) if start else None
     if start and end:
-        heading = inline_text(body[start.end() : end.start()])
+        heading = prose(body[start.end() : end.start()])
         if heading and (not title or heading.casefold() == clean_line(title).casefold()):
             return title or heading, body[: start.start()] + body[end.end() :]
     return title or page_title, body

@@ -3,7 +3,7 @@
 Nothing becomes public here. One document is one transaction; one bad item stops nothing else.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from publisher.core.archive_page import TextArticle
-from publisher.core.intake import Known, Offered, Step, dates, decide
+from publisher.core.intake import Known, Offered, Step, dates, decide, differs
 from publisher.core.matching import Fragment, KnownText, New, Repeated, Revised, Same, keys, match
-from publisher.core.model import Candidate, Site
+from publisher.core.model import Site
+from publisher.core.renames import Said, follow
 from publisher.errors import UnreadableError
 from publisher.sources.books import Books
 from publisher.sources.clean import offer
@@ -23,6 +24,8 @@ from publisher.sources.port import Document, Source, Unusable
 
 
 class Database(Protocol):
+    def read(self) -> AbstractContextManager[Connection]: ...
+
     def write(self) -> AbstractContextManager[Connection]: ...
 
 
@@ -46,6 +49,19 @@ class Tally:
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
+@dataclass(frozen=True, slots=True)
+class _Cleaned:
+    """A document whose articles are fit to be kept."""
+
+    key: str
+    known_by_text: bool
+    offers: tuple[tuple[str, Offered], ...]
+    """Each with its candidate's key."""
+    problems: dict[str, str]
+    """What cannot be taken, by item, with the reason."""
+    more: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """The intake of one site: where it keeps things, and what it must know to clean and date."""
@@ -54,36 +70,104 @@ class Intake:
     books: Books
     site: Site
 
-    def take(self, source: Source, now: datetime) -> Tally:
+    def take(self, source: Source, now: datetime, only: Collection[str] | None = None) -> Tally:
         """Take in all that changed in a source since it was last asked.
 
-        Raises UnreadableError when the source as a whole cannot be read.
+        `only`: no other documents than those of these keys. Raises UnreadableError when the source
+        as a whole cannot be read.
         """
         tally = Tally()
-        for document in source.changed():
-            tally.add(self._take_document(source, document, now))
+        waiting: dict[str, _Cleaned] = {}
+        earlier: Mapping[str, str] = {}
+        try:
+            for document in source.changed():
+                if only is not None and document.key not in only:
+                    continue
+                cleaned = self._clean(document, earlier)
+                earlier = cleaned.problems if document.more else {}
+                if self._may_have_moved(source, cleaned):
+                    waiting[document.key] = cleaned
+                else:
+                    tally.add(self._take_document(source, cleaned, now))
+            if waiting:
+                tally.moved += self._follow_renames(source, waiting)
+            for key in sorted(waiting):
+                tally.add(self._take_document(source, waiting[key], now))
+                del waiting[key]
+        finally:
+            for key in waiting:
+                source.again(key)
         present = source.present()
         if present is not None:
             tally.withdrawn += self._withdraw_absent(source, present, now)
         return tally
 
-    def _take_document(self, source: Source, document: Document, now: datetime) -> Tally:
-        tally = Tally()
-        problems = {each.item: each.reason for each in document.items if isinstance(each, Unusable)}
-        offers: list[tuple[Candidate, Offered]] = []
-        for candidate in document.items:
-            if isinstance(candidate, Unusable):
+    def _clean(self, document: Document, earlier: Mapping[str, str]) -> _Cleaned:
+        """`earlier`: what was wrong with the parts of the document before this one."""
+        offers: list[tuple[str, Offered]] = []
+        problems = dict(earlier)
+        for item in document.items:
+            if isinstance(item, Unusable):
+                problems[item.item] = item.reason
                 continue
             try:
-                offers.append((candidate, offer(candidate, document.base_url, self.site)))
+                offers.append((item.key, offer(item, document.base_url, self.site)))
             except UnreadableError as error:
-                problems[candidate.title or candidate.key] = error.reason
+                problems[item.title or item.key] = error.reason
+        return _Cleaned(
+            document.key, document.known_by_text, tuple(offers), problems, document.more
+        )
+
+    def _may_have_moved(self, source: Source, document: _Cleaned) -> bool:
+        """Whether it says what another did, or no longer what it did: names may have changed hands.
+
+        Then it must wait until all that changed has been seen.
+        """
+        present = source.present()
+        if document.known_by_text or present is None or len(document.offers) != 1:
+            return False
+        [(key, offered)] = document.offers
+        articles, said = self.books.articles, (source.name, offered.content_hash, source.scope)
+        with self.db.read() as conn:
+            known = articles.find(conn, source.name, key)
+            if known is not None:
+                return known.content_hash != offered.content_hash
+            elsewhere = articles.find_moved(conn, *said, ())
+            return elsewhere is not None and articles.find_moved(conn, *said, present) is None
+
+    def _follow_renames(self, source: Source, waiting: Mapping[str, _Cleaned]) -> int:
+        """Let articles keep their identity whose documents took over each other's names."""
+        articles = self.books.articles
+        with self.db.write() as conn:
+            known = {key: articles.find(conn, source.name, key) for key in waiting}
+            said = [
+                Said(
+                    key=key,
+                    before=before.content_hash if (before := known[key]) else None,
+                    now="" if offered.draft else offered.content_hash,
+                )
+                for key, document in waiting.items()
+                for _, offered in document.offers
+            ]
+            moved = {new: each for new, old in follow(said).items() if (each := known[old])}
+            # A name is free for the next only when whoever bore it has let go of it.
+            for each in moved.values():
+                articles.rekey(conn, each.id, each.id)
+            for key, each in moved.items():
+                articles.rekey(conn, each.id, key)
+        return len(moved)
+
+    def _take_document(self, source: Source, document: _Cleaned, now: datetime) -> Tally:
+        tally = Tally()
+        problems = dict(document.problems)
         with self.db.write() as conn:
             if document.known_by_text:
-                self._take_texts(conn, source, [each for _, each in offers], now, tally, problems)
+                self._take_texts(conn, source, document, now, tally, problems)
             else:
-                for candidate, offered in offers:
-                    self._take_keyed(conn, source, candidate.key, offered, now, tally)
+                for key, offered in document.offers:
+                    self._take_keyed(conn, source, key, offered, now, tally)
+            if document.more:
+                return tally
             self.books.quarantine.settle(conn, source.name, document.key, problems, now)
         tally.quarantined = len(problems)
         tally.reasons = [
@@ -111,7 +195,7 @@ class Intake:
             if known is not None:
                 articles.rekey(conn, known.id, key)
                 tally.moved += 1
-        step = decide(known, offered)
+        step = decide(known, offered, now)
         self._carry_out(conn, source.name, key, step, known, offered, now, tally)
         if known is not None and step in (Step.SAME, Step.REVISE, Step.REVIVE):
             moved = articles.place_in(conn, known.id, offered.categories, now=now)
@@ -149,7 +233,7 @@ class Intake:
                 now=now,
                 too_old=too_old,
             )
-        changed = known.content_hash != offered.content_hash
+        changed = differs(known, offered, now)
         match step:
             case Step.WITHDRAW:
                 articles.withdraw(conn, [known.id], by="source", now=now)
@@ -177,13 +261,14 @@ class Intake:
         self,
         conn: Connection,
         source: Source,
-        offers: list[Offered],
+        document: _Cleaned,
         now: datetime,
         tally: Tally,
         problems: dict[str, str],
     ) -> None:
         """Recognise each article of an archive page by what it says, and keep it."""
         books = self.books
+        offers = [each for _, each in document.offers]
         page = [
             TextArticle(title=each.title, paragraphs=each.paragraphs, related=each.related)
             for each in offers

@@ -28,6 +28,8 @@ class Document:
     items: tuple[Candidate | Unusable, ...] = ()
     known_by_text: bool = False
     """Its candidates have no keys: each is recognised by what it says (archive pages)."""
+    more: bool = False
+    """The next document goes on with this one: a file too large to be taken in at once."""
 
 
 class Source(Protocol):
@@ -49,6 +51,9 @@ class Source(Protocol):
         Raises UnreadableError when the source as a whole cannot be read (a missing folder); a
         single bad document is a Document with an Unusable, never an exception.
         """
+
+    def holds(self, key: str) -> bool:
+        """Whether a document of this key is, or was, one of this source's."""
 
     def again(self, key: str) -> None:
         """Give this document again at the next call: the caller could not finish with it."""

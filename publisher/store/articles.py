@@ -18,8 +18,10 @@ from sqlalchemy import (
 
 from publisher.core.identity import mint_article_id, unique_slug
 from publisher.core.intake import Known, Offered
+from publisher.core.model import CategoryName
 from publisher.errors import NotFoundError
 from publisher.store import categories, counter
+from publisher.store.keys import below
 from publisher.store.tables import UtcDateTime, article, membership, meta
 
 
@@ -39,7 +41,7 @@ def find_moved(
         select(article.c.id, article.c.source_key).where(
             article.c.source == source,
             article.c.content_hash == content_hash,
-            article.c.source_key.startswith(scope, autoescape=True),
+            below(article.c.source_key, scope),
         )
     )
     gone = sorted(row.id for row in rows if row.source_key not in present)
@@ -51,7 +53,7 @@ def keys_below(conn: Connection, source: str, scope: str) -> dict[str, str]:
     rows = conn.execute(
         select(article.c.source_key, article.c.id).where(
             article.c.source == source,
-            article.c.source_key.startswith(scope, autoescape=True),
+            below(article.c.source_key, scope),
             article.c.withdrawn_at.is_(None),
         )
     )
@@ -119,37 +121,42 @@ def rekey(conn: Connection, article_id: str, source_key: str) -> None:
 def place_in(
     conn: Connection,
     article_id: str,
-    names: Sequence[str],
+    names: Sequence[str | CategoryName],
     *,
     now: datetime,
     only_add: bool = False,
 ) -> bool:
-    """Let the article stand in exactly the categories named; True when that changed something.
+    """Let the article stand in exactly the categories named, in this order; True if that is news.
 
     `only_add`: what is not named stays, since an archive page speaks for its own category alone.
     """
     wanted = list(dict.fromkeys(categories.slug_for(conn, name) for name in names))
-    rows = conn.execute(select(membership).where(membership.c.article_id == article_id)).all()
-    current = {row.category for row in rows if row.removed_at is None}
+    statement = select(membership).where(membership.c.article_id == article_id)
+    rows = conn.execute(statement.order_by(membership.c.position, membership.c.category)).all()
+    current = {row.category: row.position for row in rows if row.removed_at is None}
+    if only_add:
+        wanted = list(dict.fromkeys([*current, *wanted]))
     added = [slug for slug in wanted if slug not in current]
-    removed = [] if only_add else sorted(current.difference(wanted))
-    if not added and not removed:
+    removed = sorted(current.keys() - set(wanted))
+    shifted = [slug for n, slug in enumerate(wanted) if current.get(slug, n) != n]
+    if not added and not removed and not shifted:
         return False
     known = find_by_id(conn, article_id)
     change = counter.take(conn) if known and known.public else None
     former = {row.category for row in rows}
     for slug in added:
-        position = len(current) + added.index(slug) if only_add else wanted.index(slug)
-        values = {"position": position, "place": change, "removed_at": None}
+        values = {"position": wanted.index(slug), "place": change, "removed_at": None}
         if slug in former:
             conn.execute(_membership(article_id, slug).values(**values))
         else:
             conn.execute(insert(membership).values(article_id=article_id, category=slug, **values))
+    for slug in shifted:
+        conn.execute(_membership(article_id, slug).values(position=wanted.index(slug)))
     for slug in removed:
         conn.execute(_membership(article_id, slug).values(removed_at=now))
     if change is not None:
         conn.execute(update(article).where(article.c.id == article_id).values(change=change))
-        categories.stamp(conn, current.union(added), change)
+        categories.stamp(conn, {*current, *added}, change)
     return True
 
 

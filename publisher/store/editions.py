@@ -39,17 +39,25 @@ NOT_GIVEN = (DeliveryState.CANCELLED, DeliveryState.SUPPRESSED, DeliveryState.FA
 def start(
     conn: Connection, slot_id: int, newsletter_slug: str, occasion: str, now: datetime
 ) -> bool:
-    """Begin the edition of this occasion at the head of the order; False when there is one."""
+    """Begin the edition of this occasion at the head of the order; False when there is one.
+
+    Without an occasion it always is another: since the last at this head, readers may have come
+    into the slot. It holds nothing for those who have been given all up to here.
+    """
     head = counter.head(conn)
-    occasion = occasion or f"now:{head}"
-    known = select(edition.c.id).where(edition.c.slot_id == slot_id, edition.c.occasion == occasion)
-    if conn.execute(known).first() is not None:
-        return False
+    name = occasion or f"now:{head}"
+    known = select(edition.c.occasion).where(edition.c.slot_id == slot_id)
+    number = 1
+    while conn.execute(known.where(edition.c.occasion == name)).first() is not None:
+        if occasion:
+            return False
+        number += 1
+        name = f"now:{head}.{number}"
     conn.execute(
         insert(edition).values(
             slot_id=slot_id,
             newsletter=newsletter_slug,
-            occasion=occasion,
+            occasion=name,
             upto_seq=head,
             planned_at=now,
             state=EditionState.PLANNING,
@@ -141,24 +149,25 @@ def next_readers(conn: Connection, of: Edition, limit: int) -> Sequence[Reader]:
     ]
 
 
-def given_elsewhere(
+def given_before(
     conn: Connection, of: Edition, readers: Sequence[Reader]
 ) -> Mapping[int, frozenset[str]]:
-    """What other newsletters have already given these readers, by subscriber id."""
+    """What lies after these readers' places and yet was given to them, by subscriber id.
+
+    By another newsletter; or by this one, before the reader asked for earlier articles (`since`).
+    """
     floor = min(reader.after_seq for reader in readers)
-    theirs = select(subscription.c.subscriber_id).where(
-        subscription.c.slot_id == of.slot_id,
-        subscription.c.id > of.cursor,
-        subscription.c.id <= readers[-1].subscription_id,
-    )
     rows = conn.execute(
         select(delivery.c.subscriber_id, variant_article.c.article_id)
         .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscription, subscription.c.subscriber_id == delivery.c.subscriber_id)
         .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
         .where(
-            delivery.c.subscriber_id.in_(theirs),
-            edition.c.newsletter != of.newsletter,
+            subscription.c.slot_id == of.slot_id,
+            subscription.c.id > of.cursor,
+            subscription.c.id <= readers[-1].subscription_id,
             edition.c.upto_seq > floor,
+            edition.c.upto_seq > subscription.c.after_seq,
             delivery.c.state.not_in(NOT_GIVEN),
         )
     )

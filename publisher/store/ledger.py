@@ -1,10 +1,10 @@
 """The delivery ledger: which mail to whom is open, claimed or settled, and what the server said."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import (
@@ -14,18 +14,13 @@ from publisher.core.model import (
     SubscriberState,
     SubscriptionState,
 )
-from publisher.store.tables import (
-    article,
-    delivery,
-    edition,
-    rendering,
-    subscriber,
-    subscription,
-    variant_article,
-)
+from publisher.store import renderings
+from publisher.store.tables import delivery, edition, subscriber, subscription
 
 _CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
+_UNTRIED = (DeliveryState.PENDING, DeliveryState.CANCELLED, DeliveryState.SUPPRESSED)
 _GOING_OUT = (EditionState.PLANNING, EditionState.SENDING)
+_CANCELLED = select(edition.c.id).where(edition.c.state == EditionState.CANCELLED)
 
 
 def claim(
@@ -76,7 +71,7 @@ def claim(
         .with_for_update(of=delivery, skip_locked=True)
     ).all()
     fresh = {row.variant_id for row in rows if row.rendering_id is None}
-    current = _current_renderings(conn, fresh, set(fingerprints.values()))
+    current = renderings.current(conn, fresh, set(fingerprints.values()))
     token = secrets.token_hex(8)
     lease_until = now + lease
     jobs = [
@@ -126,39 +121,24 @@ def claim(
 def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Write down what came of claimed rows; returns how many were still ours.
 
-    A worker that woke up after its lease was taken over changes nothing.
+    A worker that woke up after its lease was taken over changes nothing. A row that was given
+    back, or turned out to be wanted no more, was not attempted: the claim leaves no trace in it.
     """
-    if not verdicts:
-        return 0
-    result = conn.execute(
-        update(delivery)
-        .where(delivery.c.id == bindparam("b_id"), delivery.c.claim == bindparam("b_claim"))
-        .values(
-            state=bindparam("b_state"),
-            next_attempt_at=func.coalesce(bindparam("b_next"), delivery.c.next_attempt_at),
-            smtp_status=bindparam("b_status"),
-            enhanced_status=bindparam("b_enhanced"),
-            reply=bindparam("b_reply"),
-            relay=bindparam("b_relay"),
-            answered_at=now,
-            claim=None,
-            lease_until=None,
-        ),
-        [
-            {
-                "b_id": each.delivery_id,
-                "b_claim": each.claim,
-                "b_state": each.outcome.state,
-                "b_next": each.outcome.next_attempt_at,
-                "b_status": each.outcome.smtp_status,
-                "b_enhanced": each.outcome.enhanced_status,
-                "b_reply": each.outcome.reply,
-                "b_relay": each.relay,
-            }
-            for each in verdicts
-        ],
-    )
-    return int(result.rowcount)
+    untried = [each for each in verdicts if each.outcome.state in _UNTRIED]
+    tried = [each for each in verdicts if each.outcome.state not in _UNTRIED]
+    count = _let_go(conn, untried) + _write_answers(conn, tried, now)
+    still_open = [each.delivery_id for each in verdicts if each.outcome.state in _CLAIMABLE]
+    if still_open:  # by a worker that had them when an operator cancelled the edition
+        conn.execute(
+            update(delivery)
+            .where(
+                delivery.c.id.in_(still_open),
+                delivery.c.state.in_(_CLAIMABLE),
+                delivery.c.edition_id.in_(_CANCELLED),
+            )
+            .values(state=DeliveryState.CANCELLED)
+        )
+    return count
 
 
 def still_wanted(conn: Connection, job: Job) -> DeliveryState | None:
@@ -197,15 +177,23 @@ def still_wanted(conn: Connection, job: Job) -> DeliveryState | None:
 def reclaim(conn: Connection, now: datetime, *, all_workers: bool) -> int:
     """Take back rows whose worker is gone; returns how many: each may have been sent or not.
 
-    `all_workers`: no other worker can be alive (the caller holds the lock), so no lease counts.
+    They are sent again; what was cancelled meanwhile stays uncertain. `all_workers`: no other
+    worker can be alive (the caller holds the lock), so no lease counts.
     """
-    gone = update(delivery).where(delivery.c.state == DeliveryState.SENDING)
+    gone = delivery.c.state == DeliveryState.SENDING
     if not all_workers:
-        gone = gone.where(delivery.c.lease_until < now)
-    result = conn.execute(
-        gone.values(state=DeliveryState.PENDING, next_attempt_at=now, claim=None, lease_until=None)
+        gone &= delivery.c.lease_until < now
+    never_again = conn.execute(
+        update(delivery)
+        .where(gone, delivery.c.edition_id.in_(_CANCELLED))
+        .values(state=DeliveryState.UNCERTAIN, claim=None, lease_until=None)
     )
-    return int(result.rowcount)
+    once_more = conn.execute(
+        update(delivery)
+        .where(gone)
+        .values(state=DeliveryState.PENDING, next_attempt_at=now, claim=None, lease_until=None)
+    )
+    return int(never_again.rowcount + once_more.rowcount)
 
 
 def hasten(conn: Connection, now: datetime) -> int:
@@ -278,25 +266,58 @@ def open_count(conn: Connection) -> int:
     )
 
 
-def _current_renderings(
-    conn: Connection, variant_ids: Collection[int], fingerprints: Collection[str]
-) -> dict[int, int]:
-    """The newest rendering of each variant, unless an article or the templates changed since."""
-    if not variant_ids:
-        return {}
-    changed = (
-        select(func.max(article.c.change))
-        .join(variant_article, variant_article.c.article_id == article.c.id)
-        .where(variant_article.c.variant_id == rendering.c.variant_id)
-        .scalar_subquery()
+def _let_go(conn: Connection, verdicts: Sequence[Verdict]) -> int:
+    if not verdicts:
+        return 0
+    first = delivery.c.attempt == 1
+    result = conn.execute(
+        update(delivery)
+        .where(delivery.c.id == bindparam("b_id"), delivery.c.claim == bindparam("b_claim"))
+        .values(
+            state=bindparam("b_state"),
+            attempt=delivery.c.attempt - 1,
+            first_attempt_at=case((first, None), else_=delivery.c.first_attempt_at),
+            rendering_id=case((first, None), else_=delivery.c.rendering_id),
+            claim=None,
+            lease_until=None,
+        ),
+        [
+            {"b_id": each.delivery_id, "b_claim": each.claim, "b_state": each.outcome.state}
+            for each in verdicts
+        ],
     )
-    rows = conn.execute(
-        select(rendering.c.variant_id, rendering.c.id)
-        .where(
-            rendering.c.variant_id.in_(sorted(variant_ids)),
-            rendering.c.fingerprint.in_(sorted(fingerprints)),
-            rendering.c.change >= func.coalesce(changed, 0),
-        )
-        .order_by(rendering.c.number)
+    return int(result.rowcount)
+
+
+def _write_answers(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
+    if not verdicts:
+        return 0
+    result = conn.execute(
+        update(delivery)
+        .where(delivery.c.id == bindparam("b_id"), delivery.c.claim == bindparam("b_claim"))
+        .values(
+            state=bindparam("b_state"),
+            next_attempt_at=func.coalesce(bindparam("b_next"), delivery.c.next_attempt_at),
+            smtp_status=bindparam("b_status"),
+            enhanced_status=bindparam("b_enhanced"),
+            reply=bindparam("b_reply"),
+            relay=bindparam("b_relay"),
+            answered_at=now,
+            claim=None,
+            lease_until=None,
+        ),
+        [
+            {
+                "b_id": each.delivery_id,
+                "b_claim": each.claim,
+                "b_state": each.outcome.state,
+                "b_next": each.outcome.next_attempt_at,
+                "b_status": each.outcome.smtp_status,
+                "b_enhanced": each.outcome.enhanced_status,
+                "b_reply": each.outcome.reply,
+                "b_relay": each.relay,
+            }
+            for each in verdicts
+        ],
     )
-    return {row.variant_id: row.id for row in rows}
+    return int(result.rowcount)

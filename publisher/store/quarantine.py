@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from publisher.store.keys import below
 from publisher.store.tables import quarantine
 
 
@@ -49,13 +50,12 @@ def settle(
 
 def forget_absent(conn: Connection, source: str, scope: str, present: Collection[str]) -> None:
     """A document that is gone cannot be retried: drop what it had in quarantine."""
-    below = conn.execute(
+    known = conn.execute(
         select(quarantine.c.document).where(
-            quarantine.c.source == source,
-            quarantine.c.document.startswith(scope, autoescape=True),
+            quarantine.c.source == source, below(quarantine.c.document, scope)
         )
     ).scalars()
-    gone = sorted(set(below).difference(present))
+    gone = sorted(set(known).difference(present))
     if gone:
         conn.execute(
             delete(quarantine).where(quarantine.c.source == source, quarantine.c.document.in_(gone))

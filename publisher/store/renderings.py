@@ -1,5 +1,6 @@
 """Renderings in the store: what a variant holds now, and the mails made of it."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 from publisher.core.edition import VariantContent
 from publisher.core.model import Cadence, Rendering
 from publisher.store import counter, shelf
-from publisher.store.tables import edition, rendering, slot, variant, variant_article
+from publisher.store.tables import article, edition, rendering, slot, variant, variant_article
 
 
 def content(conn: Connection, variant_id: int) -> VariantContent:
@@ -69,6 +70,30 @@ def add(
             created_at=now,
         )
     )
+
+
+def current(
+    conn: Connection, variant_ids: Collection[int], fingerprints: Collection[str]
+) -> dict[int, int]:
+    """The newest rendering of each variant, unless an article or the templates changed since."""
+    if not variant_ids:
+        return {}
+    changed = (
+        select(func.max(article.c.change))
+        .join(variant_article, variant_article.c.article_id == article.c.id)
+        .where(variant_article.c.variant_id == rendering.c.variant_id)
+        .scalar_subquery()
+    )
+    rows = conn.execute(
+        select(rendering.c.variant_id, rendering.c.id)
+        .where(
+            rendering.c.variant_id.in_(sorted(variant_ids)),
+            rendering.c.fingerprint.in_(sorted(fingerprints)),
+            rendering.c.change >= func.coalesce(changed, 0),
+        )
+        .order_by(rendering.c.number)
+    )
+    return {row.variant_id: row.id for row in rows}
 
 
 def find(conn: Connection, rendering_id: int) -> Rendering:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
 
 from publisher.core.edition import Slot
 from publisher.core.model import Cadence, SlotTime, SubscriptionState
@@ -44,23 +44,15 @@ def due(conn: Connection, now: datetime, of: str | None = None) -> Sequence[Slot
 
 def with_readers(conn: Connection, of: str) -> Sequence[Slot]:
     """The slots of a newsletter that confirmed subscriptions share."""
-    readers = (
-        select(subscription.c.id)
-        .where(
-            subscription.c.slot_id == slot.c.id,
-            subscription.c.state == SubscriptionState.CONFIRMED,
-        )
-        .exists()
-    )
-    statement = select(slot).where(slot.c.newsletter == of, readers).order_by(slot.c.id)
+    statement = select(slot).where(slot.c.newsletter == of, _has_readers()).order_by(slot.c.id)
     return [_slot(row) for row in conn.execute(statement)]
 
 
 def next_dues(conn: Connection, limit: int = 10) -> Sequence[Slot]:
-    """The slots that are due next, for the operator to see."""
+    """The slots that are due next and have readers, for the operator to see."""
     statement = (
-        select(slot)
-        .where(slot.c.next_due_at.is_not(None))
+        _offered()
+        .where(slot.c.next_due_at.is_not(None), _has_readers())
         .order_by(slot.c.next_due_at)
         .limit(limit)
     )
@@ -104,6 +96,17 @@ def wake_immediate(conn: Connection, due_at: Mapping[str, datetime]) -> None:
             )
             .values(next_due_at=moment)
         )
+
+
+def _has_readers() -> ColumnElement[bool]:
+    return (
+        select(subscription.c.id)
+        .where(
+            subscription.c.slot_id == slot.c.id,
+            subscription.c.state == SubscriptionState.CONFIRMED,
+        )
+        .exists()
+    )
 
 
 def _offered() -> Select[Any]:  # Any: a row of `slot`

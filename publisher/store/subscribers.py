@@ -68,7 +68,7 @@ def ensure(
     if found is None:
         conn.execute(
             insert(subscriber).values(
-                address=address,
+                address=address.strip(),
                 address_key=key,
                 name=name,
                 locale=locale,
@@ -150,11 +150,16 @@ def subscribe(
 
     A new one starts with what becomes public from now on, or with what was published after
     `since`. A change of cadence, hour, zone or categories keeps the reader's place in the order,
-    so nothing is missed and nothing comes twice; an added category counts from now on.
+    so nothing is missed and nothing comes twice; an added category counts from now on. It changes
+    what is wished for by name; what is None stays as it was.
+
+    Raises PermanentError when the newsletter does not come in the cadence wished for.
     """
-    slot_id = slots.ensure(conn, slot_for(to, wishes), now)
     head = counter.head(conn)
     known = subscription_of(conn, subscriber_id, to.slug)
+    if known is not None and known.state is SubscriptionState.CONFIRMED:
+        wishes = wishes.over(known.wishes)
+    slot_id = slots.ensure(conn, slot_for(to, wishes), now)
     values: dict[str, object] = {
         "cadence": wishes.cadence,
         "at": wishes.at.strftime("%H:%M") if wishes.at else None,

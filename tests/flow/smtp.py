@@ -29,6 +29,7 @@ _PATH = re.compile(r"(?:FROM|TO):<([^>]*)>", re.IGNORECASE)
 class Deed(Enum):
     CLOSE = "close the connection without a word"
     HANG = "say nothing any more"
+    WAIT = "answer as usual, but not before `go_on` is called"
 
 
 @dataclass
@@ -62,6 +63,8 @@ class SmtpServer:
 
     delay: float = 0
     """Seconds between the final dot and the answer to it."""
+    most: int = 1000
+    """Connections at a time; further ones are sent away."""
     port: int = 0
     mails: list[Mail] = field(default_factory=list)
     """Those it took: their final dot came, and it meant to answer 2xx."""
@@ -76,6 +79,7 @@ class SmtpServer:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _server: asyncio.Server | None = None
     _talks: set["asyncio.Task[None]"] = field(default_factory=set)
+    _gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def will(self, stage: str, reply: str | bytes | Deed, *, times: int = 1, of: str = "") -> None:
         """At `stage` (a verb, CONNECT, or DOT) answer so, the next `times` times.
@@ -90,6 +94,10 @@ class SmtpServer:
 
     def forget_orders(self) -> None:
         self._orders.clear()
+
+    def go_on(self) -> None:
+        """Whoever waits, and all who would from now on, get their answer."""
+        self._loop.call_soon_threadsafe(self._gate.set)
 
     def to(self, recipient: str) -> list[Mail]:
         return [each for each in self.mails if each.recipient == recipient]
@@ -149,7 +157,12 @@ class SmtpServer:
         writer.transport.abort() if talk.broken else writer.close()
         self._talks.discard(task)
 
+    async def opened(self) -> None:
+        await self._gate.wait()
+
     def order_for(self, stage: str, recipient: str) -> str | bytes | Deed:
+        if stage == "CONNECT" and len(self._talks) > self.most:
+            return "421 4.7.0 Too many connections"
         for each in self._orders:
             if each.stage == stage and each.times and each.of in ("", recipient):
                 each.times -= 1
@@ -204,21 +217,24 @@ class _Talk:
         if self._server.delay:
             await asyncio.sleep(self._server.delay)
         order = self._server.order_for("DOT", self._recipient)
-        if not isinstance(order, Deed) and order[:1] in ("2", b"2"):
+        if order is Deed.WAIT or (not isinstance(order, Deed) and order[:1] in ("2", b"2")):
             self._server.mails.append(mail)
         try:
-            await self._say(order)
+            await self._say("DOT", order)
         finally:
             self.leave()
 
     async def _answer(self, stage: str) -> bytes:
         recipient = self._recipient if stage in ("RCPT", "DATA") else ""
-        return await self._say(self._server.order_for(stage, recipient))
+        return await self._say(stage, self._server.order_for(stage, recipient))
 
-    async def _say(self, order: str | bytes | Deed) -> bytes:
+    async def _say(self, stage: str, order: str | bytes | Deed) -> bytes:
         if order is Deed.CLOSE:
             self.broken = True
             raise _EndedError
+        if order is Deed.WAIT:
+            await self._server.opened()
+            order = REPLIES[stage]
         if order is Deed.HANG:
             await asyncio.Event().wait()
         said = order if isinstance(order, bytes) else f"{order}\r\n".encode()

@@ -333,6 +333,34 @@ def test_a_template_that_cannot_be_used_is_named(printed, tmp_path):
         printed.build()
 
 
+def test_a_template_that_fails_on_one_page_does_not_stop_the_others(printed, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "article.html").write_text("\n{{ 1 / (story.entry.slug == 'fog') }}")
+    printed.templates = (own,)
+    printed.publish("fog", "city")
+    built = printed.build()
+    assert printed.read("articles/fog/index.html") == "\n1.0"
+    assert built.problems
+    for what, why in built.problems:
+        assert what.startswith("articles/")
+        assert why == "template article.html, line 2: division by zero"
+
+
+def test_an_article_is_read_where_its_address_leads_or_else_here(paper):
+    paper.publish("ships", "city", url="https://www.порт.example/суда")
+    paper.publish("fog", "city", url="https://[broken/")
+    paper.build()
+    assert not (paper.folder / "articles" / "ships").exists()
+    assert "About fog" in paper.read("articles/fog/index.html")
+    page = html.fromstring(paper.read("city/index.html"))
+    assert page.xpath("//main//article//h2/a/@href") == [
+        "/feeds/articles/fog/",
+        "https://www.xn--n1abei.example/%D1%81%D1%83%D0%B4%D0%B0",
+    ]
+    assert page.xpath("//main//*[@class='elsewhere']/text()") == ["порт.example"]
+
+
 def test_one_category_that_fails_does_not_stop_the_others(printed, monkeypatch):
     def broken(feed):
         if feed.slug == "city":

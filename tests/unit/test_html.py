@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.kit.html import clean, from_markdown, from_paragraphs
+from publisher.core.text import clean_line
+from publisher.kit.html import clean, from_markdown, from_paragraphs, prose
 
 BASE = "https://news.example/articles/fog/"
 REL = ' rel="noopener noreferrer"'
@@ -232,3 +233,44 @@ def test_paragraphs_are_words_only() -> None:
     html = from_paragraphs([" One <b>two</b> & “three” ", "", " \u00a0", "four\0"])
     assert html == "<p>One &lt;b&gt;two&lt;/b&gt; &amp; “three”</p>\n<p>four</p>"
     assert clean(html, BASE) == html
+
+
+# Prose
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("in<b>si</b>de", "inside"),
+        ("<p>a</p><p>b</p>", "a b"),
+        ("<p>One <b>w</b>ord.</p><ul><li>Two<ul><li>Three</ul></ul>", "One word. Two Three"),
+        ("<P>a<BR>b &lt;c&gt;</P>", "a b <c>"),
+        ("&amp;lt;b&amp;gt;", "&lt;b&gt;"),
+        ("<script>x()</script><style>p{}</style><noscript><img></noscript>y", "y"),
+        ("a &#1; &nbsp; b", "a b"),
+        ("<p>Quoi\u202f!&nbsp;» dit-il.</p>", "Quoi\u202f!\u00a0» dit-il."),
+        ("<figure><img alt='a'><figcaption>The bell</figcaption></figure><p>It rang.", "It rang."),
+        ("<figure><figcaption>Photo</figcaption></figure>", ""),
+        ("<h2>Fog</h2><p>The ferry waits.</p><table><tr><td>00:40</table><p>So do we.",
+         "The ferry waits. So do we."),
+        ("<h2>Fares</h2><table><tr><th>Hour</th><th>Fare</th></tr></table>", "Fares Hour Fare"),
+        ("1 < 2", "1 < 2"),
+        ("<!-- a --><?php b ?>", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_prose_is_what_an_article_says_in_running_text(html: str, text: str) -> None:
+    assert prose(html) == text
+
+
+@given(st.lists(st.sampled_from([*PIECES.split("|"), "&#0;", "\ud800"]) | st.text(max_size=4)))
+def test_any_html_has_a_clean_line_of_prose(pieces: list[str]) -> None:
+    line = prose("".join(pieces))
+    assert clean_line(line) == line
+
+
+@pytest.mark.parametrize(
+    "tag", ["<div>", "<b>", "<ul><li>", "<b><p>", "<table><td>", "<a b", "<!--"]
+)
+def test_prose_of_nesting_without_end_costs_no_time(tag: str) -> None:
+    assert prose("<p>Opening.</p>" + tag * 300_000) == "Opening."

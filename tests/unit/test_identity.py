@@ -53,7 +53,7 @@ def test_an_article_id_is_a_tag_uri(host: str, expected: str) -> None:
     ],
 )
 def test_what_cannot_stand_in_a_tag_uri_is_refused(host: str, year: int, token: str) -> None:
-    with pytest.raises(ValueError, match=r"article id|label"):
+    with pytest.raises(ValueError, match=r"article id|host"):
         mint_article_id(host, year, token)
 
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.core import splice
-from publisher.core.headers import cut, one_line
+from publisher.core.headers import one_line
 from publisher.core.model import Article, Cadence, Newsletter, Rendering, Site
+from publisher.core.text import opening_words
 from publisher.delivery.message import Recipient, compose, message_id, preview
 from publisher.errors import PermanentError
 from publisher.kit.jinja import environment
@@ -150,7 +151,7 @@ def test_nothing_in_a_name_or_title_alters_the_mail(text: str) -> None:
     assert message.keys() == HEADERS
     # The stdlib's parser joins and keeps blanks in its own ways: only the words are compared.
     assert message["Subject"].split() == one_line(rendering.subject).split()
-    assert cut(one_line(text) or "Body.", 60).rstrip("…") in message["Subject"]
+    assert opening_words(one_line(text) or "Body.", 60).rstrip("…") in message["Subject"]
     for header, address in (("From", "news@news.example"), ("To", ADA.address)):
         (mailbox,) = message[header].addresses
         assert mailbox.addr_spec == address

@@ -18,7 +18,6 @@ from publisher.feeds.feed import LONG_AGO, Feed, entry_of, feed_of
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.opml import opml
 from publisher.feeds.rss import rss
-from publisher.feeds.text import opening, prose
 
 SITE = Site(title="The Example Courier", url="https://news.example/paper")
 CITY = Category(slug="city", title="City & Council", description="What the <council> decides")
@@ -253,44 +252,26 @@ def test_opml_lists_each_feed_once_with_percent_encoded_addresses():
     ]
 
 
-@pytest.mark.parametrize(
-    ("title", "summary", "body", "shown"),
-    [
-        (" A\n title ", "", "<p>x</p>", "A title"),
-        ("", "A summary.", "<p>x</p>", "A summary."),
-        (
-            "",
-            "",
-            "<figure><figcaption>Photo</figcaption></figure><p>One.</p><p>Two.</p>",
-            "One. Two.",
-        ),
-        ("", "", "", "bridge"),
-    ],
-)
-def test_an_article_without_a_title_goes_by_its_opening_words(title, summary, body, shown):
-    article = replace(BRIDGE, title=title, summary=summary, body_html=body)
-    assert entry_of(article, SITE, TITLES).title == shown
-
-
-@pytest.mark.parametrize(
-    ("text", "limit", "cut"),
-    [
-        ("short enough", 12, "short enough"),
-        ("three little words", 13, "three little…"),
-        ("three little words", 12, "three…"),
-        ("川沿いの小さな茶室、百年ぶりに扉を開く", 10, "川沿いの小さな茶室…"),
-    ],
-)
-def test_opening_words_end_with_a_word(text, limit, cut):
-    assert opening(text, limit) == cut
-
-
-@given(st.text(), st.integers(2, 50))
-def test_opening_words_are_never_too_long(text, limit):
-    assert len(opening(text, limit)) <= limit
-
-
-def test_prose_keeps_words_of_different_paragraphs_apart():
-    assert (
-        prose("<p>One <b>w</b>ord.</p><ul><li>Two</li><li>Three</li></ul>") == "One word. Two Three"
+def test_all_formats_give_the_same_address():
+    made = feed(replace(ABROAD, url="https://www.straße.example:8443/ярмарка?q=ы b#c%20d"))
+    (url,) = [entry.url for entry in made.entries]
+    assert url == (
+        "https://www.xn--strae-oqa.example:8443/"
+        "%D1%8F%D1%80%D0%BC%D0%B0%D1%80%D0%BA%D0%B0?q=%D1%8B%20b#c%20d"
     )
+    assert parsed(rss(made)).entries[0].link == url
+    assert parsed(atom(made)).entries[0].link == url
+    assert json.loads(json_feed(made))["items"][0]["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("summary", "body", "description"),
+    [
+        ("word " * 200, "<p>Text.</p>", ("word " * 200).strip()),
+        ("", "<p>Text.</p>", "Text."),
+        ("", "<p>" + "word " * 200, ("word " * 64).strip() + "…"),
+    ],
+)
+def test_a_summary_is_whole_and_opening_words_are_few(summary, body, description):
+    article = replace(BRIDGE, summary=summary, body_html=body)
+    assert parsed(rss(feed(article))).entries[0].summary == description

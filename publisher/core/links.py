@@ -1,0 +1,90 @@
+"""Where things stand in the world: the one address of each article, page and feed, in ASCII."""
+
+import re
+import unicodedata
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from publisher.core.model import Article, Site
+
+ALL = "all"
+"""The slug of the feed of every category together; no category has it."""
+
+_LONGEST = 2000  # longer ones no browser is sure to open
+_RESERVED = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986 2.2, and what is encoded already
+_IGNORED_IN_HOSTS = re.compile("[\u00ad\u200b\u2060\ufe00-\ufe0f]")
+_PUNYCODE = "xn--"
+
+
+def feeds_url(site: Site) -> str:
+    """The front page."""
+    return f"{site.url}/feeds/"
+
+
+def category_url(site: Site, slug: str) -> str:
+    """A category's archive page; its feeds stand beside it (`rss.xml`, `atom.xml`, `feed.json`)."""
+    return f"{feeds_url(site)}{quote(slug, safe='')}/"
+
+
+def article_url(site: Site, article: Article) -> str:
+    """Where an article is read: at its own address, or on its page here."""
+    return web_address(article.url) or f"{feeds_url(site)}articles/{quote(article.slug, safe='')}/"
+
+
+def has_own_page(article: Article) -> bool:
+    """Whether it is read here, as it has no address of its own that could be opened."""
+    return not web_address(article.url)
+
+
+def within(site: Site, url: str) -> str:
+    """As a page here links to it: from the root where it is ours, in full where it is not."""
+    ours = feeds_url(site)
+    return urlsplit(ours).path + url.removeprefix(ours) if url.startswith(ours) else url
+
+
+def web_address(url: str) -> str:
+    """An http(s) address as every program can open it: in ASCII; empty where it is none."""
+    try:
+        parts = urlsplit(url)
+        user, at, place = parts.netloc.rpartition("@")
+        if not place.isascii():
+            host, colon, port = place.partition(":")
+            place = f"{ascii_host(host)}{colon}{port}"
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    whole = urlunsplit(parts._replace(netloc=f"{user}{at}{place}"))
+    address = quote(whole, safe=_RESERVED, errors="replace")
+    return address if len(address) <= _LONGEST else ""
+
+
+def ascii_host(host: str) -> str:
+    """A host's name as a browser asks for it (UTS #46): in small letters, Punycode beyond ASCII.
+
+    Python's own codec is of 2003, when `straße` was `strasse`: today that is another's name.
+    Raises ValueError where a part of it is empty or too long (RFC 1035 2.3.4).
+    """
+    name = unicodedata.normalize("NFKC", _IGNORED_IN_HOSTS.sub("", host)).lower()
+    name = unicodedata.normalize("NFKC", name).replace("。", ".")
+    labels = [
+        label if label.isascii() else _PUNYCODE + label.encode("punycode").decode("ascii")
+        for label in name.removesuffix(".").split(".")
+    ]
+    if not all(0 < len(label) < 64 for label in labels):
+        raise ValueError(f"{host!r} is no name of a host")
+    return ".".join(labels)
+
+
+def shown_host(url: str) -> str:
+    """The host of a web address as people write it."""
+    labels = (urlsplit(url).hostname or "").removeprefix("www.").split(".")
+    return ".".join(map(_shown_label, labels))
+
+
+def _shown_label(label: str) -> str:
+    if not label.startswith(_PUNYCODE):
+        return label
+    try:
+        return label.removeprefix(_PUNYCODE).encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label

@@ -1,0 +1,54 @@
+"""Languages: which way one is written, and in whose manner dates and numbers are."""
+
+import re
+from collections.abc import Container
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+
+FALLBACK = "en"
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+_RIGHT_TO_LEFT = {
+    "ar", "arc", "azb", "ckb", "dv", "fa", "glk", "he", "ks", "lrc", "mzn", "nqo", "pnb", "ps",
+    "sd", "syr", "ug", "ur", "yi",
+}  # fmt: skip
+_RIGHT_TO_LEFT_SCRIPTS = {"adlm", "arab", "hebr", "nkoo", "rohg", "samr", "syrc", "thaa"}
+
+
+def direction(language: str) -> str:
+    """The HTML `dir` of text in a language, `ltr` or `rtl`: by its script where it names one.
+
+    `auto` where no language is named: browsers then go by the text.
+    """
+    first, *others = language.lower().replace("_", "-").split("-")
+    if not _LANGUAGE.fullmatch(first):
+        return "auto"
+    scripts = [part for part in others if len(part) == 4 and part.isalpha()]
+    right_to_left = scripts[0] in _RIGHT_TO_LEFT_SCRIPTS if scripts else first in _RIGHT_TO_LEFT
+    return "rtl" if right_to_left else "ltr"
+
+
+def locale_of(*wishes: str, among: Container[str] | None = None) -> str:
+    """The first language wished for that is known, as the web writes it (`de-AT`), or English.
+
+    Its base where only that is known; with `among` only languages in there count.
+    """
+    for wish in wishes:
+        found = _known(wish) or _known(re.split("[-_]", wish)[0])
+        if found and (among is None or found.language in among):
+            return str(found).replace("_", "-")
+    return FALLBACK
+
+
+def babel(locale: str) -> Locale:
+    """What Babel knows of it; English where it knows nothing."""
+    return _known(locale) or Locale.parse(FALLBACK)
+
+
+@lru_cache(maxsize=256)
+def _known(language: str) -> Locale | None:
+    try:
+        return Locale.parse(language.replace("-", "_"))
+    except (ValueError, UnknownLocaleError):
+        return None

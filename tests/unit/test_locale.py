@@ -1,0 +1,58 @@
+"""Which way a language is written, and in which one dates are."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from publisher.kit.jinja import environment
+from publisher.kit.locale import direction, locale_of
+
+
+@pytest.mark.parametrize(
+    ("language", "way"),
+    [
+        ("ar", "rtl"),
+        ("ar-EG", "rtl"),
+        ("he", "rtl"),
+        ("fa_IR", "rtl"),
+        ("az-Arab-IR", "rtl"),
+        ("ur-Latn", "ltr"),
+        ("en-GB", "ltr"),
+        ("ja", "ltr"),
+        ("", "auto"),
+        ("klingon", "auto"),
+        ("x-nonsense", "auto"),
+    ],
+)
+def test_which_way_a_language_is_written(language: str, way: str) -> None:
+    assert direction(language) == way
+
+
+@pytest.mark.parametrize(
+    ("wishes", "locale"),
+    [
+        (("ru",), "ru"),
+        (("pt_BR",), "pt-BR"),
+        (("", "de-at"), "de-AT"),
+        (("de-XX", "fr"), "de"),
+        (("tlh", "es"), "es"),
+        (("nonsense", "../etc", ""), "en"),
+        ((), "en"),
+    ],
+)
+def test_the_first_wish_that_is_known(wishes: tuple[str, ...], locale: str) -> None:
+    assert locale_of(*wishes) == locale
+
+
+def test_the_first_wish_among_some() -> None:
+    assert locale_of("pt-BR", "ru", among={"ru", "de"}) == "ru"
+    assert locale_of("pt-BR", among={"ru", "de"}) == "en"
+
+
+@pytest.mark.parametrize(
+    ("locale", "date"),
+    [("de-AT", "20. November 2026"), ("", "November 20, 2026"), ("tlh", "November 20, 2026")],
+)
+def test_dates_in_a_template(locale: str, date: str) -> None:
+    template = environment([]).from_string("{{ moment|date('UTC', locale) }}")
+    assert template.render(moment=datetime(2026, 11, 20, tzinfo=UTC), locale=locale) == date
