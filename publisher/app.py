@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from publisher.core import tokens
 from publisher.core.addresses import parse_mailbox
@@ -256,7 +258,7 @@ class App:
                 slug: parse_mailbox(each.sender)[1] for slug, each in self.newsletters.items()
             },
             unsubscribe_url=self.unsubscribe_url,
-            hostname=self.site.url.split("://")[1].split("/")[0].split(":")[0],
+            hostname=_greeting(urlsplit(self.site.url).hostname or "localhost"),
         )
 
     @property
@@ -298,3 +300,12 @@ class App:
         """Why the program cannot do its work now, or None."""
         self.head()
         return None
+
+
+def _greeting(host: str) -> str:
+    """How EHLO names us: a domain, or an address in brackets (RFC 5321 section 4.1.3)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"

@@ -90,10 +90,13 @@ class _Turns:
         self._mutex = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
         self._busy = False
+        self._holder: int | None = None
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         turn = threading.Event()
+        if self._holder == threading.get_ident():
+            raise RuntimeError("a writing transaction within another would wait for itself")
         with self._mutex:
             if self._busy:
                 self._waiting.append(turn)
@@ -101,9 +104,11 @@ class _Turns:
                 self._busy = True
                 turn.set()
         turn.wait()
+        self._holder = threading.get_ident()
         try:
             yield
         finally:
+            self._holder = None
             with self._mutex:
                 if self._waiting:
                     self._waiting.popleft().set()
