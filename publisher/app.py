@@ -18,6 +18,7 @@ from publisher.core.model import Newsletter, Site
 from publisher.delivery.worker import Post, Totals, Worker
 from publisher.errors import NotFoundError, PermanentError, UnreadableError
 from publisher.feeds.build import Built, Output, build
+from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
 from publisher.kit.jinja import environment
 from publisher.kit.lock import Lock
@@ -32,6 +33,7 @@ from publisher.sources.intake import Intake, Tally
 from publisher.sources.port import Source
 from publisher.store import (
     articles,
+    category_settings,
     editions,
     ledger,
     newsletters,
@@ -73,11 +75,19 @@ class App:
         }
         self.db = Database(settings.database_url())
         schema.prepare(self.db)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring the store what the configuration says; an unchanged one writes nothing."""
+        offered, sections = self.settings.newsletter_facts(), self.settings.category_facts()
         with self.db.read() as conn:
-            settled = newsletters.is_settled(conn, settings.newsletter_facts())
+            settled = newsletters.is_settled(conn, offered) and category_settings.is_settled(
+                conn, sections
+            )
         if not settled:
             with self.db.write() as conn:
-                newsletters.settle(conn, settings.newsletter_facts(), clock())
+                newsletters.settle(conn, offered, self.clock())
+                category_settings.settle(conn, sections)
 
     def close(self) -> None:
         self.db.close()
@@ -181,7 +191,10 @@ class App:
     def build_feeds(self) -> Built:
         """Raises TransientError when a file cannot be written."""
         with self.db.read() as conn:
-            return build(conn, shelf, self.output)
+            built = build(conn, shelf, self.output)
+        with self.db.read() as conn:
+            remove(self.output.directory, category_settings.gone(conn))
+        return built
 
     @cached_property
     def output(self) -> Output:
@@ -295,6 +308,18 @@ class App:
     def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
         with self.db.write() as conn:
             return subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
+
+    def is_withdrawn(self, article_slug: str) -> bool:
+        with self.db.read() as conn:
+            return articles.is_withdrawn(conn, article_slug)
+
+    def category_now(self, former_slug: str) -> str | None:
+        with self.db.read() as conn:
+            return category_settings.now(conn, former_slug)
+
+    def is_retired(self, category_slug: str) -> bool:
+        with self.db.read() as conn:
+            return category_settings.is_retired(conn, category_slug)
 
     def trouble(self) -> str | None:
         """Why the program cannot do its work now, or None."""

@@ -74,6 +74,7 @@ class Daemon:
                 site=app.site,
                 feeds=app.output.directory,
                 store=app,
+                past=app,
                 keys=app.keys.all,
                 clock=app.clock,
                 ready=_sentence(app.trouble),

@@ -145,6 +145,16 @@ class Newsletter(_Table):
     send_when_empty: bool = False
 
 
+class Category(_Table):
+    slug: Annotated[str, AfterValidator(checks.category_slug)]
+    title: Line
+    description: Annotated[str, _or_empty(checks.line)] = ""
+    language: Annotated[str, _or_empty(checks.language)] = ""
+    parent: Annotated[str, _or_empty(checks.category_slug)] = ""
+    formerly: tuple[Annotated[str, AfterValidator(checks.category_slug)], ...] = ()
+    retired: bool = False
+
+
 class Settings(BaseSettings):
     """All keys of `docs/configuration.md`, by the same names; made by `load`."""
 
@@ -162,6 +172,7 @@ class Settings(BaseSettings):
     web: Web = Web()
     mail: Mail = Mail()
     sources: tuple[Source, ...] = ()
+    categories: tuple[Category, ...] = ()
     newsletters: tuple[Newsletter, ...] = ()
 
     _base: Path = PrivateAttr(default=Path())
@@ -186,6 +197,14 @@ class Settings(BaseSettings):
     def _slugs_differ(cls, newsletters: tuple[Newsletter, ...]) -> tuple[Newsletter, ...]:
         checks.each_once(tuple(newsletter.slug for newsletter in newsletters))
         return newsletters
+
+    @field_validator("categories")
+    @classmethod
+    def _categories_differ(cls, categories: tuple[Category, ...]) -> tuple[Category, ...]:
+        """Each slug stands once, whether a category has it or had it."""
+        slugs = [slug for each in categories for slug in (each.slug, *each.formerly)]
+        checks.each_once(tuple(slugs))
+        return categories
 
     @property
     def base(self) -> Path:
@@ -219,6 +238,14 @@ class Settings(BaseSettings):
 
     def site_facts(self) -> model.Site:
         return model.Site(**self.site.model_dump())
+
+    def category_facts(self) -> tuple[model.ConfiguredCategory, ...]:
+        return tuple(
+            model.ConfiguredCategory(
+                **each.model_dump(exclude={"parent"}), parent=each.parent or None
+            )
+            for each in self.categories
+        )
 
     def newsletter_facts(self) -> tuple[model.Newsletter, ...]:
         """Every newsletter with what it leaves open filled in from `[site]` and `[mail]`."""

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from publisher.core.addresses import check, parse_mailbox
+from publisher.core.identity import RESERVED
 from publisher.core.identity import slug as slug_of
 from publisher.core.links import ascii_host
 from publisher.core.model import Cadence
@@ -114,6 +115,13 @@ def category(value: str) -> str:
     unfit = not value or _NOT_IN_CATEGORIES.search(value) or _CONTROLS.search(value)
     if unfit or value != value.casefold():
         raise ValueError(f"{value!r} is not a category's slug; did you mean {slug_of(value)!r}?")
+    return value
+
+
+def category_slug(value: str) -> str:
+    """One category's own slug: as this program would write it, and none that it reserves."""
+    if value != slug_of(value) or value in RESERVED:
+        raise ValueError(f"{value!r} is not a category's slug, which is like 'world-news'")
     return value
 
 

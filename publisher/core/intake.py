@@ -24,6 +24,7 @@ class Offered:
     image: Image | None = None
     enclosures: tuple[Enclosure, ...] = ()
     related: tuple[Related, ...] = ()
+    correction: str = ""
     published_at: datetime | None = None
     updated_at: datetime | None = None
     draft: bool = False

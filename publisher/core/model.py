@@ -37,6 +37,21 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredCategory:
+    """What the configuration says of a category (`[[categories]]`); most need no such table."""
+
+    slug: str
+    title: str
+    description: str = ""
+    language: str = ""
+    parent: str | None = None
+    formerly: tuple[str, ...] = ()
+    """Slugs it had before: their articles and readers are its own, their addresses lead to it."""
+    retired: bool = False
+    """Given up: no feeds and pages any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     url: str
     alt: str = ""
@@ -102,7 +117,10 @@ class Candidate:
     image: Image | None = None
     enclosures: tuple[Enclosure, ...] = ()
     related: tuple[Related, ...] = ()
+    correction: str = ""
+    """What the editor says was wrong in an earlier revision."""
     draft: bool = False
+    """Not public: not yet, or no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
             )
             for each in candidate.related
         ),
+        correction=clean_text(candidate.correction),
         published_at=candidate.published_at,
         updated_at=candidate.updated_at,
         draft=candidate.draft,
@@ -67,6 +68,7 @@ def content_hash(offered: Offered) -> str:
         asdict(offered.image) if offered.image else None,
         [asdict(each) for each in offered.enclosures],
         [asdict(each) for each in offered.related],
+        offered.correction,
         offered.updated_at,
     )
 

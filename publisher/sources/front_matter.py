@@ -93,6 +93,7 @@ def parse(text: str, *, zone: str, path: str) -> Candidate:
         image=_image(fields),
         enclosures=_enclosures(fields),
         related=_related(fields),
+        correction=fields.text("correction"),
         draft=_is_draft(fields) or "_drafts" in file.parts,
     )
 
@@ -260,8 +261,8 @@ def _related(fields: Fields) -> tuple[Related, ...]:
 
 
 def _is_draft(fields: Fields) -> bool:
-    """Raises UnreadableError where `draft` is neither yes nor no: better late than leaked."""
-    for field in fields.all("draft"):
+    """Raises UnreadableError where a mark is neither yes nor no: better late than leaked."""
+    for field in (*fields.all("draft"), *fields.all("withdrawn")):
         truth = _truth(field)
         if truth is None:
             raise field.problem("is neither true nor false")

@@ -48,6 +48,14 @@ def find_moved(
     return find_by_id(conn, gone[0]) if gone else None
 
 
+def is_withdrawn(conn: Connection, slug: str) -> bool:
+    """Whether the article with this page was public and was withdrawn."""
+    row = conn.execute(
+        select(article.c.seq, article.c.withdrawn_at).where(article.c.slug == slug)
+    ).first()
+    return row is not None and row.seq is not None and row.withdrawn_at is not None
+
+
 def keys_below(conn: Connection, source: str, scope: str) -> dict[str, str]:
     """Keys below `scope` and the ids of their articles, without the withdrawn."""
     rows = conn.execute(
@@ -199,6 +207,7 @@ def _content(offered: Offered, *, too_old: bool) -> dict[str, object]:
         "related": [asdict(each) for each in offered.related],
         "aliases": list(offered.aliases),
         "language": offered.language,
+        "correction": offered.correction,
         "url": offered.url,
         "content_hash": offered.content_hash,
         "too_old": too_old,

@@ -29,6 +29,8 @@ def slug_for(conn: Connection, name: str | CategoryName) -> str:
     found = rows.get(by_both) or (namesake if same else None)
     if found is None:
         return _make(conn, named, by_title if namesake is None else None, by_both)
+    if found.moved_to:
+        return str(found.moved_to)
     _complete(conn, found, named)
     return str(found.slug)
 

@@ -33,7 +33,11 @@ def head(conn: Connection) -> int:
 
 def categories(conn: Connection) -> list[Category]:
     """Those that have had a public article, by slug; they keep their feeds from then on."""
-    statement = select(category).where(category.c.change > 0).order_by(category.c.slug)
+    statement = (
+        select(category)
+        .where(category.c.change > 0, category.c.moved_to.is_(None), category.c.retired.is_(False))
+        .order_by(category.c.slug)
+    )
     return [
         Category(
             slug=row.slug,

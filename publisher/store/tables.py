@@ -86,6 +86,8 @@ category = Table(
     Column("description", Text, nullable=False, default=""),
     Column("language", String, nullable=False, default=""),
     Column("parent", String),
+    Column("moved_to", String),  # what it became; its name and old addresses lead there
+    Column("retired", Boolean, nullable=False, default=False),
     Column("change", BigInteger, nullable=False, default=0, index=True),
 )
 

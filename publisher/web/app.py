@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from publisher.core.model import Site
 from publisher.errors import TransientError
 from publisher.web.files import FeedFiles
+from publisher.web.old_addresses import OldAddresses, Past
 from publisher.web.pages import Pages
 from publisher.web.subscriptions import Subscriptions, Unsubscriber
 
@@ -27,6 +28,7 @@ def create_app(
     site: Site,
     feeds: Path,
     store: Unsubscriber,
+    past: Past,
     keys: Mapping[str, bytes],
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
@@ -38,7 +40,8 @@ def create_app(
     everything answers both under it and without it: some proxies take it away and some do not.
     """
     pages = Pages(site)
-    site_pages = _site_pages(pages, Subscriptions(pages, store, keys, clock), ready)
+    subscriptions = Subscriptions(pages, store, keys, clock)
+    site_pages = _site_pages(pages, subscriptions, OldAddresses(site, pages, past), ready)
     files = FeedFiles(feeds, site_pages)
     prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
 
@@ -46,10 +49,11 @@ def create_app(
         segments = _segments(scope["raw_path"])
         if prefix and segments[: len(prefix)] == prefix:
             segments = segments[len(prefix) :]
+        scope = {**scope, "path": "/" + "/".join(segments)}
         if segments[:1] == ("feeds",) and len(segments) > 1:
             await files.serve(segments[1:], scope, receive, send)
         else:
-            await site_pages({**scope, "path": "/" + "/".join(segments)}, receive, send)
+            await site_pages(scope, receive, send)
 
     return app
 
@@ -64,7 +68,10 @@ def _segments(raw_path: bytes) -> tuple[str, ...]:
 
 
 def _site_pages(
-    pages: Pages, subscriptions: Subscriptions, ready: Callable[[], str | None]
+    pages: Pages,
+    subscriptions: Subscriptions,
+    old: OldAddresses,
+    ready: Callable[[], str | None],
 ) -> Starlette:
     async def front(request: Request) -> Response:
         # Relative, so that it is right behind any proxy; asked for as `/news` it starts from there.
@@ -80,11 +87,14 @@ def _site_pages(
             return JSONResponse({"status": "not ready", "reason": reason}, 503, _UNCACHED)
         return JSONResponse({"status": "ok"}, headers=_UNCACHED)
 
-    async def refused(_request: Request, error: Exception) -> Response:
+    async def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == 405:
             response = pages.message(405, "That cannot be done here", "Nothing has been changed.")
             response.headers.update(error.headers or {})
             return response
+        segments = request.scope["path"].split("/")[1:]
+        if known := await asyncio.to_thread(old.answer, segments):
+            return known
         return pages.message(
             404,
             "This page is not here",

@@ -10,7 +10,7 @@ from tests.flow.site import Site, free_port, until
 from tests.programs import needs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = needs("chromium")
     with sync_playwright() as playwright:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -53,7 +54,7 @@ window = 1
 """
 
 
-def until(happened: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def until(happened: Callable[[], Any], what: str, seconds: float = 40) -> Any:
     """What `happened` says once it is true; fails when that takes too long."""
     deadline = time.monotonic() + seconds
     while not (found := happened()):
@@ -203,6 +204,16 @@ class Site:
         except HTTPError as error:
             with error:
                 return error.code, error.read()
+
+    def moved(self, path: str) -> tuple[int, str]:
+        """Status and Location of the daemon's answer, not followed."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.headers.get("Location", "")
+        finally:
+            connection.close()
 
     def feed(self, category: str = "all") -> dict[str, str]:
         """The ids of the articles in a feed, as the daemon serves it, by title; newest first."""

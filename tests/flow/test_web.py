@@ -54,6 +54,15 @@ class Store:
         self.left[subscription_id] = (by, at)
         return True
 
+    def is_withdrawn(self, article_slug: str) -> bool:
+        return article_slug == "taken-back"
+
+    def category_now(self, former_slug: str) -> str | None:
+        return {"russland": "russia", "nachrichten": "новости"}.get(former_slug)
+
+    def is_retired(self, category_slug: str) -> bool:
+        return category_slug == "ended"
+
 
 @dataclass
 class Answer:
@@ -104,6 +113,7 @@ async def running(feeds: Path, url: str = "https://news.example") -> AsyncIterat
         site=Site(title="Example News", url=url, contact="editor@news.example"),
         feeds=feeds,
         store=store,
+        past=store,
         keys=KEYS,
         clock=lambda: NOW,
         ready=lambda: unready[0] if unready else None,

@@ -63,6 +63,8 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("parent", sa.String(), nullable=True),
+        sa.Column("moved_to", sa.String(), nullable=True),
+        sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_category")),
         sa.UniqueConstraint("name_key", name=op.f("uq_category_name_key")),
