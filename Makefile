@@ -45,10 +45,10 @@ PIP = $(if $(wildcard $(BIN)/pip),$(BIN)/python -m pip,$(PYTHON) -m pip --python
 
 $(VENV)/.running: requirements.lock | $(VENV)/.made
 	@echo "Setting up $(VENV) (once)…"
-	@$(PIP) install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PIP) install -q --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.developing: requirements-dev.lock | $(VENV)/.made
 	@echo "Setting up $(VENV) for tests (once)…"
-	@$(PIP) install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(PIP) install -q --disable-pip-version-check --use-pep517 --require-hashes -r requirements-dev.lock
 	@touch $@

@@ -24,13 +24,14 @@ from publisher.kit.jinja import environment
 from publisher.kit.lock import Lock
 from publisher.newsletters.plan import Planner
 from publisher.newsletters.renderings import Renderer
-from publisher.settings import Settings
+from publisher.settings import Kind, Settings
 from publisher.settings import Source as SourceSettings
 from publisher.sources.archive_page import ArchivePageSource
 from publisher.sources.books import Books
 from publisher.sources.folder import FolderSource
 from publisher.sources.intake import Intake, Tally
 from publisher.sources.port import Source
+from publisher.sources.wordpress.source import WordPressSource
 from publisher.store import (
     articles,
     category_settings,
@@ -43,10 +44,18 @@ from publisher.store import (
     schema,
     shelf,
     slots,
-    subscribers,
     texts,
 )
 from publisher.store.engine import Database
+
+_KINDS: dict[str, Kind] = {".txt": "archive-page", ".xml": "wordpress"}
+"""Of files named by hand, by their endings; else they are articles of a folder."""
+
+_KIND_OF: dict[str, Kind] = {
+    FolderSource.name: "folder",
+    ArchivePageSource.name: "archive-page",
+    WordPressSource.name: "wordpress",
+}
 
 
 def utc_now() -> datetime:
@@ -103,13 +112,24 @@ class App:
         """The configured ones."""
         return [self._source(each) for each in self.settings.sources]
 
-    def source_at(self, path: Path, *, kind: str | None, category: str) -> Source:
+    def source_at(
+        self,
+        path: Path,
+        *,
+        kind: Kind | None,
+        category: str,
+        progress: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Source:
         """A source for a path that was named by hand; `kind` None is told from the file.
 
         The same file is the same article, whether a configured source or a hand names it.
+        `progress` is told of large files how much of them has been read.
         """
-        if kind == "archive-page" or (kind is None and path.suffix.lower() == ".txt"):
+        kind = kind or _KINDS.get(path.suffix.lower(), "folder")
+        if kind == "archive-page":
             return ArchivePageSource(path, self.settings.base, category)
+        if kind == "wordpress":
+            return WordPressSource(path, self.settings.base, self.site.zone, category, progress)
         if path.is_dir():
             return self._folder(path, category, "")
         return FolderSource.of_file(
@@ -138,8 +158,8 @@ class App:
         for key, name in sorted(waiting.items()):  # what was named by hand
             path = self.settings.path(key)
             if path.exists():
-                kind = "archive-page" if name == ArchivePageSource.name else "folder"
-                self._take_again(self.source_at(path, kind=kind, category=""), {key}, total)
+                source = self.source_at(path, kind=_KIND_OF[name], category="")
+                self._take_again(source, {key}, total)
             else:
                 with self.db.write() as conn:
                     quarantine.settle(conn, name, key, {}, self.clock())
@@ -156,6 +176,8 @@ class App:
         path = self.settings.path(configured.path)
         if configured.kind == "archive-page":
             return ArchivePageSource(path, self.settings.base, configured.category)
+        if configured.kind == "wordpress":
+            return WordPressSource(path, self.settings.base, self.site.zone, configured.category)
         return self._folder(path, configured.category, configured.url)
 
     def _folder(self, path: Path, category: str, url: str) -> Source:
@@ -297,34 +319,6 @@ class App:
     def finish_editions(self) -> int:
         with self.db.write() as conn:
             return editions.finish(conn, self.clock())
-
-    # what the web needs of the store
-
-    def subscription_title(self, subscription_id: int) -> str | None:
-        with self.db.read() as conn:
-            slug = subscribers.newsletter_of(conn, subscription_id)
-            return None if slug is None else newsletters.title(conn, slug)
-
-    def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
-        with self.db.write() as conn:
-            return subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
-
-    def is_withdrawn(self, article_slug: str) -> bool:
-        with self.db.read() as conn:
-            return articles.is_withdrawn(conn, article_slug)
-
-    def category_now(self, former_slug: str) -> str | None:
-        with self.db.read() as conn:
-            return category_settings.now(conn, former_slug)
-
-    def is_retired(self, category_slug: str) -> bool:
-        with self.db.read() as conn:
-            return category_settings.is_retired(conn, category_slug)
-
-    def trouble(self) -> str | None:
-        """Why the program cannot do its work now, or None."""
-        self.head()
-        return None
 
 
 def _greeting(host: str) -> str:

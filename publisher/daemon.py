@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,14 @@ from pathlib import Path
 import structlog
 
 from publisher.app import App
-from publisher.errors import ConfigurationError, PublisherError, TransientError
+from publisher.errors import ConfigurationError, TransientError
 from publisher.kit import watch
 from publisher.kit.lock import Lock, LockedError
 from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import create_app
 from publisher.web.server import Server, bind
+from publisher.webstore import WebStore
 
 DRAIN = 5.0  # seconds for the mails being handed over to get their answers
 DEADLINE = 9.0  # seconds after which the process ends, whatever hangs
@@ -69,15 +69,16 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        web_store = WebStore(app.db)
         server = Server(
             create_app(
                 site=app.site,
                 feeds=app.output.directory,
-                store=app,
-                past=app,
+                store=web_store,
+                past=web_store,
                 keys=app.keys.all,
                 clock=app.clock,
-                ready=_sentence(app.trouble),
+                ready=web_store.trouble,
             ),
             [listening],
         )
@@ -193,16 +194,6 @@ class Daemon:
             log.warning("mails without an answer are left as after a crash")
             sending.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-
-
-def _sentence(trouble: Callable[[], str | None]) -> Callable[[], str | None]:
-    def ready() -> str | None:
-        try:
-            return trouble()
-        except PublisherError as error:
-            return str(error)
-
-    return ready
 
 
 def _end_after(seconds: float) -> None:

@@ -70,6 +70,7 @@ def _database(value: SecretStr) -> SecretStr:
     return value
 
 
+Kind = Literal["folder", "archive-page", "wordpress"]
 Line = Annotated[str, AfterValidator(checks.line)]
 Language = Annotated[str, AfterValidator(checks.language)]
 Zone = Annotated[str, AfterValidator(checks.zone)]
@@ -116,7 +117,7 @@ class Mail(_Table):
 
 
 class Source(_Table):
-    kind: Literal["folder", "archive-page"]
+    kind: Kind
     path: Line
     category: Annotated[str, _or_empty(checks.line)] = ""
     url: Annotated[str, _or_empty(checks.web_url)] = ""

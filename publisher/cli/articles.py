@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
 from publisher.cli.opening import opened
-from publisher.cli.output import Json, complain, counted, say, say_json
+from publisher.cli.output import Json, complain, counted, say, say_json, shown_progress
 from publisher.errors import NotFoundError, UnreadableError
+from publisher.settings import Kind
 from publisher.sources.intake import Tally
 from publisher.store import articles as store
 from publisher.store import shelf
@@ -23,21 +24,27 @@ def ingest(
     paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files or folders.")],
     category: Annotated[str, typer.Option(help="For articles that name none.")] = "",
     kind: Annotated[
-        str | None, typer.Option(help="folder or archive-page; told from the file if not given.")
+        str | None,
+        typer.Option(help=f"{', '.join(get_args(Kind))} [default: told from the file]."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Take in articles; nothing becomes public yet."""
-    if kind not in (None, "folder", "archive-page"):
+    if kind not in (None, *get_args(Kind)):
         raise typer.BadParameter(
-            f"'{kind}' is neither folder nor archive-page", param_hint="--kind"
+            f"'{kind}' is none of {', '.join(get_args(Kind))}", param_hint="--kind"
         )
     total = Tally()
     unread = 0
-    with opened(ctx) as app:
+    with opened(ctx) as app, shown_progress() as progress:
         for path in paths:
             try:
-                source = app.source_at(Path(path).absolute(), kind=kind, category=category)
+                source = app.source_at(
+                    Path(path).absolute(),
+                    kind=cast("Kind | None", kind),
+                    category=category,
+                    progress=progress,
+                )
                 total.add(app.take_in(source))
             except UnreadableError as error:
                 complain(error.reason)

@@ -25,8 +25,8 @@ class Placed:
 def publish_due(conn: Connection, *, now: datetime, limit: int = 500) -> Placed:
     """Make public up to `limit` articles that are due.
 
-    The oldest comes first and so lowest. What was too old on arrival goes below all others, the
-    newest of it first.
+    The oldest comes first and so lowest; files of the same moment go by their names. What was too
+    old on arrival goes below all others, the newest of it first.
     """
     live = _waiting(conn, now, article.c.too_old.is_(False), article.c.published_at.asc(), limit)
     if live:
@@ -67,7 +67,7 @@ def _waiting(
             article.c.published_at <= now,
             which,
         )
-        .order_by(by, article.c.received_at, article.c.id)
+        .order_by(by, article.c.received_at, article.c.source_key, article.c.id)
         .limit(limit)
     )
     return list(conn.execute(statement).scalars())

@@ -657,3 +657,11 @@ def test_wrong_usage_ends_with_2(shell: Shell, arguments: tuple[str, ...]) -> No
 )
 def test_every_command_explains_itself(shell: Shell, command: tuple[str, ...]) -> None:
     assert "Usage:" in shell(*command, "--help").out
+
+
+def test_ingest_of_a_wordpress_export(shell: Shell) -> None:
+    export = Path(__file__).parents[1] / "data" / "wordpress" / "gazette.xml"
+    first = shell.site.json("ingest", str(export))
+    assert first["new"] > 0
+    again = shell.site.json("ingest", str(export))
+    assert (again["new"], again["revised"], again["same"]) == (0, 0, first["new"])

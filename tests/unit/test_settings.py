@@ -211,7 +211,10 @@ WRONG = [
         "newsletters[0].slug: 'a/b' is not a slug (letters a-z",
     ),
     (SITE + '[newsletters]\nslug = "a"', "newsletters must be a list"),
-    (SITE + '[[sources]]\nkind = "rss"\npath = "a"', "sources[0].kind: 'rss' is not 'folder' or"),
+    (
+        SITE + '[[sources]]\nkind = "rss"\npath = "a"',
+        "sources[0].kind: 'rss' is not 'folder', 'archive-page' or",
+    ),
     (SOURCE, "sources[0].path is missing"),
     (SOURCE + 'path = ""', "sources[0].path: '' is not one line of text"),
     (SOURCE + 'path = "a"\nurl = "a.html"', "sources[0].url: 'a.html' is not an address like"),
