@@ -54,7 +54,9 @@ class EditionBook(Protocol):
 
     def find(self, conn: Connection, edition_id: int) -> Edition: ...
 
-    def next_readers(self, conn: Connection, of: Edition, limit: int) -> Sequence[Reader]: ...
+    def next_readers(
+        self, conn: Connection, of: Edition, limit: int, *, all_given: bool = False
+    ) -> Sequence[Reader]: ...
 
     def given_before(
         self, conn: Connection, of: Edition, readers: Sequence[Reader]
@@ -121,7 +123,9 @@ class Planner:
                 edition = self.editions.find(conn, edition_id)
                 if edition.state is not EditionState.PLANNING:
                     return enqueued
-                readers = self.editions.next_readers(conn, edition, self.chunk)
+                readers = self.editions.next_readers(
+                    conn, edition, self.chunk, all_given=self._mails_empty(edition)
+                )
                 if not readers:
                     self.editions.planned(conn, edition)
                     return enqueued
@@ -133,8 +137,7 @@ class Planner:
         for reader in readers:
             groups[_group(reader, given.get(reader.subscriber_id, frozenset()))].append(reader)
         items = self.editions.items(conn, needed_floor(groups), edition.upto_seq)
-        configured = self.newsletters.get(edition.newsletter)
-        mail_empty = configured is not None and configured.send_when_empty
+        mail_empty = self._mails_empty(edition)
         contents: dict[tuple[tuple[str, ...], str], list[Reader]] = defaultdict(list)
         moved: list[int] = []
         for group, members in groups.items():
@@ -143,12 +146,18 @@ class Planner:
             # costs less than a write to each of a million rows for every article.
             if article_ids or edition.cadence is not Cadence.IMMEDIATE:
                 moved.extend(reader.subscription_id for reader in members)
-            if article_ids or (mail_empty and edition.cadence is not Cadence.IMMEDIATE):
+            if article_ids or mail_empty:
                 contents[article_ids, group.locale].extend(members)
         enqueued = self.editions.enqueue(conn, edition, contents)
         self.editions.move_along(conn, moved, edition.upto_seq)
         self.editions.advance(conn, edition.id, readers[-1].subscription_id, enqueued)
         return enqueued
+
+    def _mails_empty(self, edition: Edition) -> bool:
+        """Whether who has been given everything gets a mail that says so."""
+        configured = self.newsletters.get(edition.newsletter)
+        wanted = configured is not None and configured.send_when_empty
+        return wanted and edition.cadence is not Cadence.IMMEDIATE
 
 
 def _group(reader: Reader, given: frozenset[str]) -> Group:

@@ -95,12 +95,17 @@ def find(conn: Connection, edition_id: int) -> Edition:
     )
 
 
-def next_readers(conn: Connection, of: Edition, limit: int) -> Sequence[Reader]:
+def next_readers(
+    conn: Connection, of: Edition, limit: int, *, all_given: bool = False
+) -> Sequence[Reader]:
     """The next readers after the edition's cursor who may be given something, locked.
+
+    `all_given`: also those who have been given everything up to here.
 
     Not read, and so not moved along: who is paused, over the daily cap, or may not be mailed.
     What comes out meanwhile folds into the next edition they get.
     """
+    place = subscription.c.after_seq
     since_midnight = of.planned_at.replace(hour=0, minute=0, second=0, microsecond=0)
     today = (
         select(func.count())
@@ -125,7 +130,7 @@ def next_readers(conn: Connection, of: Edition, limit: int) -> Sequence[Reader]:
             subscription.c.slot_id == of.slot_id,
             subscription.c.id > of.cursor,
             subscription.c.state == SubscriptionState.CONFIRMED,
-            subscription.c.after_seq < of.upto_seq,
+            place <= of.upto_seq if all_given else place < of.upto_seq,
             or_(
                 subscription.c.paused_until.is_(None),
                 subscription.c.paused_until <= of.planned_at,

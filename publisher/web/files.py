@@ -271,7 +271,7 @@ def _has_it_already(asked: dict[bytes, bytes], etag: bytes, stamp: Stamp) -> boo
     if (since := asked.get(b"if-modified-since")) is not None:
         try:
             moment = parsedate_to_datetime(since.decode("latin-1"))
-        except ValueError:
+        except (ValueError, OverflowError):  # a year of eleven digits overflows
             return False
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return stamp[0] // 10**9 <= aware.timestamp()

@@ -54,6 +54,19 @@ def test_an_empty_edition_is_not_mailed_and_leaves_no_trace(world: World) -> Non
         assert conn.execute(select(func.count()).select_from(edition)).scalar() == 0
 
 
+def test_who_is_to_be_told_that_nothing_is_new_gets_an_empty_mail_each_day(world: World) -> None:
+    world.newsletters = (replace(DAILY, send_when_empty=True), ALERTS)
+    world.subscribe("ada")
+    world.subscribe("bo", cadence=Cadence.IMMEDIATE)
+    assert world.wait(days=1).plan() == 1
+    assert world.plan() == 0
+    assert world.wait(days=1).plan() == 1
+    world.publish("one")
+    world.wait(days=1).plan()
+    assert world.wait(days=1).plan() == 1
+    assert (world.mails("ada"), world.mails("bo")) == ([["one"]], [["one"]])
+
+
 def test_missed_days_give_one_edition_with_everything_since(world: World) -> None:
     world.subscribe("ada")
     for title in ("one", "two", "three"):
