@@ -317,7 +317,9 @@ class App:
         return totals
 
     def finish_editions(self) -> int:
+        """Close what is done, and what belongs to a newsletter given up for good."""
         with self.db.write() as conn:
+            newsletters.give_up(conn, self.clock())
             return editions.finish(conn, self.clock())
 
 

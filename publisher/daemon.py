@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
 import signal
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,7 @@ def run(app: App) -> None:
 
     Raises ConfigurationError when it cannot begin, TransientError when it cannot go on.
     """
+    _allow_many_files()
     lock = Lock(app.settings.var / "publisher.lock")
     try:
         lock.acquire()
@@ -194,6 +197,13 @@ class Daemon:
             log.warning("mails without an answer are left as after a crash")
             sending.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+
+def _allow_many_files() -> None:
+    """As many as the system lets us have: every visitor's connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _end_after(seconds: float) -> None:

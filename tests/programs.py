@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-STRICT = bool(os.environ.get("PUBLISHER_TESTS_STRICT"))
+STRICT = bool(os.environ.get("TESTS_STRICT"))
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

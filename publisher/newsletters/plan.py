@@ -21,6 +21,10 @@ from publisher.core.selection import Group, Item, needed_floor, select
 CHUNK = 5_000
 """Readers planned in one transaction: some 40 ms, so that nobody waits long behind it."""
 
+FAR_BEHIND = 200
+"""Articles. A reader farther behind is moved along also by an alert that does not concern them, or
+each alert would have to look at all that came out since their last mail."""
+
 Contents = Mapping[tuple[tuple[str, ...], str], Sequence[Reader]]
 """Readers by what they get: article ids in order, and locale."""
 
@@ -142,9 +146,10 @@ class Planner:
         moved: list[int] = []
         for group, members in groups.items():
             article_ids = select(items, edition.choice, group, edition.upto_seq)
-            # An immediate reader whom nothing concerned keeps their place: finding out again
-            # costs less than a write to each of a million rows for every article.
-            if article_ids or edition.cadence is not Cadence.IMMEDIATE:
+            # An immediate reader whom nothing concerned keeps their place for a while: finding out
+            # again costs less than a write to each of a million rows for every article.
+            behind = edition.upto_seq - group.after_seq
+            if article_ids or edition.cadence is not Cadence.IMMEDIATE or behind > FAR_BEHIND:
                 moved.extend(reader.subscription_id for reader in members)
             if article_ids or mail_empty:
                 contents[article_ids, group.locale].extend(members)

@@ -10,6 +10,9 @@ from publisher.core.text import clean_line, clean_text
 from publisher.errors import UnreadableError
 from publisher.kit import html
 
+MAX_CATEGORIES = 100
+"""Each is a feed of its own, to be written again with every article in it."""
+
 
 def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
     """What the candidate says, fit to be kept. Raises UnreadableError if it says nothing."""
@@ -22,6 +25,10 @@ def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
     if not title and not html.prose(body_html) and not summary:
         raise UnreadableError("it has neither a title nor text")
     names = tuple(name for each in candidate.categories if (name := _category(each)))
+    if len(names) > MAX_CATEGORIES:
+        raise UnreadableError(
+            f"it names {len(names)} categories; more than {MAX_CATEGORIES} are a mistake"
+        )
     offered = Offered(
         title=title,
         summary=summary,

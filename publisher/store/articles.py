@@ -18,11 +18,19 @@ from sqlalchemy import (
 
 from publisher.core.identity import mint_article_id, unique_slug
 from publisher.core.intake import Known, Offered
-from publisher.core.model import CategoryName
+from publisher.core.model import CategoryName, DeliveryState
 from publisher.errors import NotFoundError
 from publisher.store import categories, counter
 from publisher.store.keys import below
-from publisher.store.tables import UtcDateTime, article, membership, meta
+from publisher.store.tables import (
+    UtcDateTime,
+    article,
+    delivery,
+    membership,
+    meta,
+    subscription,
+    variant_article,
+)
 
 
 def find(conn: Connection, source: str, source_key: str) -> Known | None:
@@ -188,11 +196,31 @@ def withdraw(conn: Connection, article_ids: Sequence[str], *, by: str, now: date
 
 
 def revive(conn: Connection, article_id: str) -> None:
-    """It is there again: back to its old place."""
-    conn.execute(
-        update(article).where(article.c.id == article_id).values(withdrawn_at=None, withdrawn_by="")
-    )
+    """It is there again: at its old place, or at a new one if mails went out without it.
+
+    Readers who have been given all up to a place are given nothing below it any more.
+    """
+    back: dict[str, object] = {"withdrawn_at": None, "withdrawn_by": ""}
+    if _was_missed(conn, article_id):
+        back["seq"] = None
+    conn.execute(update(article).where(article.c.id == article_id).values(**back))
     _stamp(conn, [article_id])
+
+
+def _was_missed(conn: Connection, article_id: str) -> bool:
+    """Whether readers passed its place, and nobody was given it."""
+    seq = select(article.c.seq).where(article.c.id == article_id).scalar_subquery()
+    passed = select(subscription.c.id).where(seq > 0, subscription.c.after_seq >= seq).limit(1)
+    given = (
+        select(delivery.c.id)
+        .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
+        .where(
+            variant_article.c.article_id == article_id,
+            delivery.c.state.not_in([DeliveryState.CANCELLED, DeliveryState.SUPPRESSED]),
+        )
+        .limit(1)
+    )
+    return conn.execute(passed).first() is not None and conn.execute(given).first() is None
 
 
 def _content(offered: Offered, *, too_old: bool) -> dict[str, object]:

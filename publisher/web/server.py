@@ -21,7 +21,7 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         # It listens at once: two sockets that are only bound can share a port.
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        return socket.create_server(address[:2], family=family, backlog=128)
     except OSError as error:
         raise ConfigurationError(_why_not(host, port, error)) from error
 

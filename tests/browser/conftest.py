@@ -47,4 +47,5 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]")
     with site.daemon():
         until(lambda: b"Filler 44" in site.get("/feeds/filler/")[1], "the pages")
+        until(lambda: site.get("/feeds/")[0] == 200, "the front page, which comes last")
         yield site

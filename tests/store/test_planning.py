@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from publisher.core.model import Cadence, DeliveryState, EditionState
-from publisher.store import articles, editions, publication, schema, slots
+from publisher.newsletters import plan
+from publisher.store import articles, editions, newsletters, publication, schema, slots
 from publisher.store.engine import Database
 from publisher.store.tables import article, category, delivery, edition, subscriber, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -361,17 +362,99 @@ def test_cancelled_editions_send_nothing_more(world: World) -> None:
     assert states == [DeliveryState.CANCELLED]
 
 
-def test_a_retired_newsletter_plans_nothing_and_cancels_what_is_open(world: World) -> None:
+def states(world: World) -> list[str]:
+    with world.db.read() as conn:
+        return list(conn.execute(select(delivery.c.state).order_by(delivery.c.id)).scalars())
+
+
+def give_up(world: World) -> None:
+    with world.db.write() as conn:
+        newsletters.give_up(conn, world.now)
+
+
+def test_a_retired_newsletter_plans_nothing_and_a_day_later_gives_up_what_is_open(
+    world: World,
+) -> None:
     world.subscribe("ada")
     world.publish("one")
     world.wait(days=1).plan()
     world.newsletters = (ALERTS,)
     world.settle()
     world.publish("two")
-    assert world.wait(days=1).plan() == 0
+    assert world.wait(hours=23).plan() == 0
+    give_up(world)
+    assert states(world) == [DeliveryState.PENDING]
+    world.wait(hours=2)
+    give_up(world)
+    assert states(world) == [DeliveryState.CANCELLED]
     with world.db.read() as conn:
-        assert conn.execute(select(delivery.c.state)).scalars().all() == [DeliveryState.CANCELLED]
         assert conn.execute(select(subscription.c.state)).scalars().all() == ["confirmed"]
+
+
+def test_a_slug_mistyped_for_a_while_loses_no_mail(world: World) -> None:
+    world.subscribe("ada")
+    world.publish("one")
+    world.wait(days=1).plan()
+    world.newsletters = (replace(DAILY, slug="dialy"), ALERTS)
+    world.settle()
+    world.newsletters = (DAILY, ALERTS)
+    world.settle()
+    world.wait(days=2)
+    give_up(world)
+    assert states(world) == [DeliveryState.PENDING]
+
+
+def test_readers_follow_a_newsletter_to_its_new_hour(world: World) -> None:
+    """Unless they chose one of their own."""
+    world.subscribe("ada")
+    world.subscribe("bo", at=time(9))
+    world.newsletters = (replace(DAILY, at=time(8)), ALERTS)
+    world.settle()
+    world.publish("one")
+    world.now = datetime(2026, 11, 3, 6, 30, tzinfo=UTC)  # 07:30 in Berlin
+    assert world.plan() == 0
+    world.wait(hours=1).plan()
+    assert (world.mails("ada"), world.mails("bo")) == ([["one"]], [])
+    world.wait(hours=1).plan()
+    assert world.mails("bo") == [["one"]]
+
+
+def test_what_was_away_while_mails_went_out_comes_in_the_next(world: World) -> None:
+    world.subscribe("ada")
+    away = world.publish("away")
+    with world.db.write() as conn:
+        articles.withdraw(conn, [away], by="source", now=world.now)
+    world.publish("there")
+    world.wait(days=1).plan()
+    with world.db.write() as conn:
+        articles.revive(conn, away)
+    world.make_public()
+    world.wait(days=1).plan()
+    assert world.mails("ada") == [["there"], ["away"]]
+
+
+def test_what_was_given_and_came_back_is_not_given_again(world: World) -> None:
+    world.subscribe("ada")
+    away = world.publish("away")
+    world.wait(days=1).plan()
+    with world.db.write() as conn:
+        articles.withdraw(conn, [away], by="source", now=world.now)
+        articles.revive(conn, away)
+    world.make_public()
+    assert world.wait(days=1).plan() == 0
+
+
+def test_a_reader_whom_no_alert_concerns_is_not_left_behind_for_ever(world: World) -> None:
+    world.subscribe("ada", ALERTS, categories=["rare"])
+    for number in range(plan.FAR_BEHIND + 1):
+        world.take_in(f"{number}", "world")
+    world.make_public()
+    world.wait(minutes=2).plan()
+    with world.db.read() as conn:
+        assert conn.execute(select(subscription.c.after_seq)).scalar() == plan.FAR_BEHIND + 1
+    world.publish("rare", "rare")
+    world.wait(minutes=2).plan()
+    assert world.mails("ada") == [["rare"]]
 
 
 def test_a_newsletter_that_comes_back_goes_on(world: World) -> None:
