@@ -44,7 +44,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         categories="['<b onmouseover=1>']",
     )
     for number in range(45):
-        site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]")
+        day = f"{2019 + number // 12}-{1 + number % 12:02}-15"
+        site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]", date=day)
     with site.daemon():
         until(lambda: b"Filler 44" in site.get("/feeds/filler/")[1], "the pages")
         yield site
