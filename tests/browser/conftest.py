@@ -10,7 +10,8 @@ from tests.flow.site import Site, free_port, until
 from tests.programs import needs
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open its event loop runs, and tests with one of their own fail.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = needs("chromium")
     with sync_playwright() as playwright:
