@@ -1,10 +1,8 @@
 """Writes a feed as Atom (RFC 4287)."""
 
-from html import escape
-
 from feedgen.entry import FeedEntry
 
-from publisher.feeds.feed import Entry, Feed, enclosures_of
+from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of, opening_of
 from publisher.feeds.generator import added_to, generator_of
 
 TYPE = "application/atom+xml"
@@ -14,6 +12,7 @@ def atom(feed: Feed) -> bytes:
     """The same feed gives the same bytes."""
     made = generator_of(feed, feed.atom_url, TYPE)
     made.id(feed.atom_url)
+    made.icon(feed.icon_url)
     made.author(name=feed.author)  # for entries that name none (RFC 4287, 4.1.1)
     for entry in feed.entries:
         _write(entry, feed, made.add_entry(order="append"))
@@ -26,7 +25,7 @@ def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
     made.title(entry.title)
     made.updated(entry.updated)
     made.published(entry.published)
-    made.content(entry.html or f"<p>{escape(entry.teaser or entry.title)}</p>", type="html")
+    made.content(content_of(entry) or opening_of(entry), type="html")
     if entry.summary:
         made.summary(entry.summary)
     for name in entry.authors:

@@ -22,15 +22,17 @@ from publisher.feeds.feed import Entry, entry_of, feed_of
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.manifest import Manifest, Record
 from publisher.feeds.opml import opml
-from publisher.feeds.pages import Link, Pages
+from publisher.feeds.pages import Family, Link, Pages
 from publisher.feeds.port import Shelf
 from publisher.feeds.rss import rss
+from publisher.feeds.tree import Tree
 from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
 from publisher.kit.resources import folder
 
 _log = structlog.get_logger()
 
 _FORMATS = {"rss.xml": rss, "atom.xml": atom, "feed.json": json_feed}
+_PAGES = ("index.html", "follow/index.html")
 _NAV = 10  # sections that fit beside each other at the top of a page
 _TOP = 7  # stories of the front page above its sections
 _SECTIONS = 12  # of the front page
@@ -86,6 +88,7 @@ class _Build:
         self._head = shelf.head(conn)
         self._categories = {each.slug: each for each in shelf.categories(conn)}
         self._titles = {slug: clean_line(each.title) for slug, each in self._categories.items()}
+        self._tree = Tree(list(self._categories.values()))
         self._abouts = {
             slug: manifest.mark(replace(each, change=0)) for slug, each in self._categories.items()
         }
@@ -109,7 +112,6 @@ class _Build:
             self._root,
             Manifest(
                 fingerprint=self._then.fingerprint,
-                nav=self._nav_mark,
                 head=self._then.head if self._problems else self._head,
                 article_pages=_folders_in(self._root / "articles"),
                 categories=records,
@@ -140,18 +142,15 @@ class _Build:
         return Pages(self._site, self._folders)
 
     @cached_property
-    def _sections(self) -> list[Category]:
-        """Those without a parent that has a feed itself, by title: an order that news leaves be."""
-        top = (each for each in self._categories.values() if each.parent not in self._categories)
-        return sorted(top, key=lambda each: (each.title.casefold(), each.slug))
-
-    @cached_property
     def _nav(self) -> list[Link]:
-        return [self._pages.link(each) for each in self._sections[:_NAV]]
+        return [self._pages.link(each) for each in self._tree.sections[:_NAV]]
 
-    @cached_property
-    def _nav_mark(self) -> str:
-        return manifest.mark(*(each.slug for each in self._sections[:_NAV]))
+    def _around(self, category: Category | None) -> str:
+        """A mark of the categories that the first page of one names beside itself."""
+        others = [self._tree.sections[:_NAV]]
+        if category:
+            others += [self._tree.above(category), self._tree.below(category)]
+        return manifest.mark(*([each.slug for each in some] for some in others))
 
     def _static(self) -> None:
         """The style sheet and the like; of two of a name the operator's."""
@@ -180,7 +179,7 @@ class _Build:
             return
         standing = (self._categories.get(slug) for slug in article.categories)
         categories = [category for category in standing if category]
-        page = self._pages.article(self._entry(article), categories)
+        page = self._pages.article(self._entry(article), categories, categories[:_NAV])
         self._write(page, "articles", article.slug, "index.html")
         self._article_pages += 1
 
@@ -190,7 +189,8 @@ class _Build:
         then = self._then.categories.get(slug)
         if then and not self._there(slug, then.last):
             then = None
-        if then and then.change == change and self._then.nav == self._nav_mark:
+        around = self._around(category)
+        if then and then.change == change and then.around == around:
             return then
         key = category.slug if category else None
         count = self._shelf.count(self._conn, key)
@@ -200,14 +200,26 @@ class _Build:
         removed = self._shelf.last_removal(self._conn, key)
         feed = feed_of(self._site, category, entries[: self._entries], removed)
         files = {name: made(feed) for name, made in _FORMATS.items()}
+        touched = self._pages_touched(key, then, last)
+        months = [*(then.months if then else ())[: touched.start - 1]]
+        months += self._archive(slug, category, touched, last)
         files["index.html"] = self._pages.category(
-            category, self._nav, entries[:index], page=None, last=last
+            category, self._family(category), entries[:index], months=months
         )
-        self._archive(slug, category, self._pages_touched(key, then, last), last)
         for name, data in files.items():
             self._write(data, slug, name)
+        self._write(self._pages.follow(category), slug, "follow", "index.html")
         self._remove_pages(slug, last)
-        return Record(change=change, about=self._abouts[slug], last=last)
+        about = self._abouts[slug]
+        return Record(change=change, about=about, last=last, around=around, months=months)
+
+    def _family(self, category: Category | None) -> Family:
+        link = self._pages.link
+        return Family(
+            nav=self._nav,
+            above=[link(each) for each in self._tree.above(category)] if category else [],
+            below=[link(each) for each in self._tree.below(category)] if category else [],
+        )
 
     def _pages_touched(self, key: str | None, then: Record | None, last: int) -> range:
         """The numbered pages that may read differently than before."""
@@ -221,18 +233,23 @@ class _Build:
             first = min(first, last, then.last)
         return range(max(first, 1), last + 1)
 
-    def _archive(self, slug: str, category: Category | None, numbers: range, last: int) -> None:
-        """The numbered pages of a run, each with its newest article on top."""
+    def _archive(
+        self, slug: str, category: Category | None, numbers: range, last: int
+    ) -> list[str]:
+        """Writes the numbered pages of a run, each with its newest article on top; their months."""
+        months: list[str] = []
         if not numbers:
-            return
+            return months
         key = category.slug if category else None
-        own = [self._pages.link(category)] if category else []
         start = (numbers[0] - 1) * archive.PAGE
         batches = self._shelf.oldest_first(self._conn, key, start, archive.PAGE)
         for number, articles in zip(numbers, batches, strict=False):  # the rest is on the index
             entries = [self._entry(article) for article in reversed(articles)]
-            page = self._pages.category(category, own, entries, page=number, last=last)
+            page = self._pages.archive_page(category, entries, number, last)
             self._write(page, slug, "page", str(number), "index.html")
+            moments = (entry.published for entry in entries)
+            months.append(archive.months_on(moments, self._site.zone))
+        return months
 
     def _remove_pages(self, slug: str, last: int) -> None:
         with suppress(FileNotFoundError):
@@ -248,14 +265,14 @@ class _Build:
         top = self._shelf.newest(self._conn, None, _TOP)
         shown = {article.id for article in top}
         sections: list[tuple[Category, Sequence[Entry]]] = []
-        busiest = sorted(self._sections, key=lambda each: (-each.change, each.slug))[:_SECTIONS]
-        for category in (each for each in self._sections if each in busiest):
+        everything = self._tree.by_title
+        busiest = sorted(everything, key=lambda each: (-each.change, each.slug))[:_SECTIONS]
+        for category in (each for each in everything if each in busiest):
             newest = self._shelf.newest(self._conn, category.slug, _TOP + 2 * _STORIES)
             fresh = [article for article in newest if article.id not in shown][:_STORIES]
             shown.update(article.id for article in fresh)
             if fresh:
                 sections.append((category, [self._entry(article) for article in fresh]))
-        everything = sorted(self._categories.values(), key=lambda each: each.title.casefold())
         entries = [self._entry(article) for article in top]
         self._write(self._pages.front(everything, self._nav, entries, sections), "index.html")
         feeds = [feed_of(self._site, each, (), None) for each in (None, *everything)]
@@ -270,7 +287,7 @@ class _Build:
 
     def _there(self, slug: str, last: int) -> bool:
         pages = (f"{slug}/page/{number}/index.html" for number in range(1, last + 1))
-        feeds = (f"{slug}/{name}" for name in (*_FORMATS, "index.html"))
+        feeds = (f"{slug}/{name}" for name in (*_FORMATS, *_PAGES))
         return self._all_there(*feeds, *pages)
 
     def _all_there(self, *names: str) -> bool:

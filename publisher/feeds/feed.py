@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 
-from publisher.core.links import ALL, article_url, category_url, web_address
+from publisher.core.links import ALL, article_url, category_url, feeds_url, web_address
 from publisher.core.model import Article, Category, Enclosure, Image, Related, Site
 from publisher.core.text import clean_line, without_controls
 from publisher.kit.reading import headline, picture, standfirst
@@ -61,6 +62,8 @@ class Feed:
     rss_url: str
     atom_url: str
     json_url: str
+    icon_url: str
+    """A square picture of 144 pixels, the most that RSS allows."""
     updated: datetime
     entries: tuple[Entry, ...]
 
@@ -123,9 +126,28 @@ def feed_of(
         rss_url=base + "rss.xml",
         atom_url=base + "atom.xml",
         json_url=base + "feed.json",
+        icon_url=icon_url(site),
         updated=max(moments, default=LONG_AGO),
         entries=tuple(entries),
     )
+
+
+def icon_url(site: Site) -> str:
+    """The site's picture beside its feeds; an operator's own may stand in its place."""
+    return f"{feeds_url(site)}static/icon.png"
+
+
+def content_of(entry: Entry) -> str:
+    """What an entry says in full, as HTML: a correction, then its text; empty without either."""
+    if not entry.correction:
+        return entry.html
+    note = f'<p class="correction"><strong>Correction:</strong> {escape(entry.correction)}</p>'
+    return f"{note}\n{entry.html or opening_of(entry)}"
+
+
+def opening_of(entry: Entry) -> str:
+    """What stands for the text of an entry that has none, as HTML."""
+    return f"<p>{escape(entry.teaser or entry.title)}</p>"
 
 
 def enclosures_of(entry: Entry) -> tuple[Enclosure, ...]:

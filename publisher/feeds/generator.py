@@ -69,6 +69,8 @@ def generator_of(feed: Feed, self_url: str, self_type: str) -> FeedGenerator:
     made.language(feed.language)
     made.updated(feed.updated)
     made.generator("publisher")  # no version: a new one would alter every feed
+    # Also the logo of an Atom feed.
+    made.image(feed.icon_url, feed.title, feed.html_url, width="144", height="144")
     made.link(href=self_url, rel="self", type=self_type)
     made.link(href=feed.html_url, rel="alternate", type="text/html")  # last: it is RSS's own link
     return made

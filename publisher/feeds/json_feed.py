@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from publisher.feeds.feed import Entry, Feed
+from publisher.feeds.feed import Entry, Feed, content_of
 
 TYPE = "application/feed+json"
 
@@ -16,6 +16,8 @@ def json_feed(feed: Feed) -> bytes:
         "home_page_url": feed.html_url,
         "feed_url": feed.json_url,
         "description": feed.description,
+        "icon": feed.icon_url,
+        "favicon": feed.icon_url,
         "language": feed.language,
         "authors": [{"name": feed.author}],
         "items": [_item(entry, feed) for entry in feed.entries],
@@ -24,13 +26,13 @@ def json_feed(feed: Feed) -> bytes:
 
 
 def _item(entry: Entry, feed: Feed) -> dict[str, object]:
-    image = entry.image
+    image, content = entry.image, content_of(entry)
     item: dict[str, object] = {
         "id": entry.id,
         "url": entry.url,
         "title": entry.title,
         # An item must have one of the two.
-        **({"content_html": entry.html} if entry.html else {"content_text": entry.teaser}),
+        **({"content_html": content} if content else {"content_text": entry.teaser}),
         "summary": entry.summary,
         "image": image.url if image else "",
         "date_published": _moment(entry.published),

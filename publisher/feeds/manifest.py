@@ -20,14 +20,16 @@ class Record:
     """Hash of its title, description and the like."""
     last: int
     """The number of its newest full archive page, 0 for none."""
+    around: str
+    """Hash of the other categories that its first page names."""
+    months: Sequence[str]
+    """Of each numbered page from 1 on, as `archive.months_on` tells them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     fingerprint: str
     """Of all that every file depends on: program, site settings, templates."""
-    nav: str = ""
-    """Of the sections named at the top of pages."""
     head: int = -1
     """The change up to which articles were built."""
     article_pages: int = 0

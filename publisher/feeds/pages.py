@@ -1,19 +1,23 @@
-"""Renders the pages: the front page, the archive pages of categories, and articles of our own."""
+"""Renders the pages: the front, categories with their archives and feeds, articles of our own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from publisher.core.links import ALL, category_url, feeds_url, shown_host, within
 from publisher.core.model import Category, Site
 from publisher.core.text import clean_line
-from publisher.feeds import atom, json_feed, rss
-from publisher.feeds.feed import Entry, feed_of
+from publisher.feeds import archive, atom, json_feed, rss
+from publisher.feeds.about import news_article, with_territory
+from publisher.feeds.feed import Entry, feed_of, icon_url
 from publisher.kit.jinja import environment, rendered
 from publisher.kit.locale import direction, locale_of
 from publisher.kit.reading import beneath
+
+_ANNOUNCED = 3  # categories whose feeds the page of an article names; some stand in dozens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class Story:
     """The host where it is read, if that is not ours."""
     updated: datetime | None
     """Where it was changed after it came out."""
+    begins: str = ""
+    """The month, like `2026-11`, of which it is the first on its page: the place to jump to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,24 @@ class Link:
     """Empty for all categories together: the template has the words."""
     href: str
     lang: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """The categories that the first page of one leads to."""
+
+    nav: Sequence[Link]
+    above: Sequence[Link]
+    """Its parent last."""
+    below: Sequence[Link]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    moment: datetime
+    """One in the middle of it, for its name."""
+    href: str
+    """Where the newest of its articles stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +91,9 @@ class Pages:
             "locale": locale_of(site.language),
             "zone": site.zone,
             "href": within(site, feeds_url(site)),
+            "url": feeds_url(site),
+            "icon": icon_url(site),
+            "og_locale": with_territory(locale_of(site.language)),
         }
 
     def front(
@@ -92,39 +119,107 @@ class Pages:
     def category(
         self,
         category: Category | None,
-        nav: Sequence[Link],
+        family: Family,
         entries: Sequence[Entry],
         *,
-        page: int | None,
-        last: int,
+        months: Sequence[str],
     ) -> bytes:
-        """The first page of a category (of all for None), or its archive page number `page`.
+        """The first page of a category, of all for None.
 
-        `last` is the number of the newest numbered page there is, 0 for none.
+        `months`: those of each of its archive pages, as `archive.months_on` tells them.
         """
-        link = self.link(category)
+        own = archive.months_on((entry.published for entry in entries), self._site.zone)
+        begin = archive.months_begin(own, months)
         return self._render(
             "category.html",
-            alternates=self._alternates([category]),
-            nav=nav,
-            title=link.title,
-            lang=link.lang,
-            description=clean_line(category.description) if category else "",
-            stories=self._stories(entries),
-            page=page,
-            last=last,
-            base=link.href,
-            url=category_url(self._site, category.slug if category else ALL),
+            **self._of(category),
+            nav=family.nav,
+            above=family.above,
+            below=family.below,
+            stories=self._with_months(entries),
+            page=None,
+            last=len(months),
+            years=self._years(self.link(category).href, begin) if len(begin) > 1 else [],
         )
 
-    def article(self, entry: Entry, categories: Sequence[Category]) -> bytes:
+    def archive_page(
+        self, category: Category | None, entries: Sequence[Entry], page: int, last: int
+    ) -> bytes:
+        """Number `page` of a category's archive pages; `last` is the newest there is.
+
+        It names no other category, so that a full page stays as it is for good.
+        """
+        moments = sorted(entry.published for entry in entries)
+        return self._render(
+            "category.html",
+            **self._of(category),
+            nav=self._only(category),
+            stories=self._with_months(entries),
+            page=page,
+            last=last,
+            first_day=moments[0],
+            last_day=moments[-1],
+        )
+
+    def follow(self, category: Category | None) -> bytes:
+        """What the addresses of a category's feeds are for, and the addresses."""
+        return self._render(
+            "follow.html",
+            **self._of(category),
+            nav=self._only(category),
+            feed=feed_of(self._site, category, (), None),
+        )
+
+    def article(
+        self, entry: Entry, categories: Sequence[Category], nav: Sequence[Category]
+    ) -> bytes:
         """The page of an article that has no address of its own, standing in `categories`."""
+        story = self._story(entry)
         return self._render(
             "article.html",
-            alternates=self._alternates(categories),
-            nav=[self.link(each) for each in categories],
-            story=self._story(entry),
+            alternates=self._alternates([*categories[:_ANNOUNCED], None]),
+            nav=[self.link(each) for each in nav],
+            categories=[self.link(each) for each in categories],
+            story=story,
+            og_locale=with_territory(story.locale),
+            facts=news_article(entry, self._site),
         )
+
+    def _of(self, category: Category | None) -> dict[str, object]:
+        """What all pages of a category say of it."""
+        link = self.link(category)
+        return {
+            "alternates": self._alternates([category]),
+            "title": link.title,
+            "lang": link.lang,
+            "description": clean_line(category.description) if category else "",
+            "base": link.href,
+            "url": category_url(self._site, category.slug if category else ALL),
+        }
+
+    def _only(self, category: Category | None) -> list[Link]:
+        return [self.link(category)] if category else []
+
+    def _with_months(self, entries: Sequence[Entry]) -> list[Story]:
+        """The stories of a page, the first of each month with its name to jump to."""
+        stories, seen = [], set()
+        for story in self._stories(entries):
+            month = archive.month(story.entry.published, self._site.zone)
+            stories.append(story if month in seen else replace(story, begins=month))
+            seen.add(month)
+        return stories
+
+    def _years(self, base: str, begin: Mapping[str, int | None]) -> list[list[Month]]:
+        """Months by their years, the last year first and each from January on."""
+        years = []
+        for year, months in groupby(begin, key=lambda month: month[:4]):
+            found = []
+            for month in months:
+                page = f"{base}page/{begin[month]}/" if begin[month] else ""
+                moment = datetime(int(year), int(month[5:]), 15, tzinfo=UTC)
+                found.append(Month(moment=moment, href=f"{page}#{month}"))
+            years.append(found[::-1])
+        return years
 
     def link(self, category: Category | None) -> Link:
         """To the first page of a category, of all for None."""

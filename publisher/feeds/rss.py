@@ -4,7 +4,7 @@ from html import escape
 
 from feedgen.entry import FeedEntry
 
-from publisher.feeds.feed import Entry, Feed, enclosures_of
+from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of
 from publisher.feeds.generator import DC, MEDIA, added_to, generator_of
 
 TYPE = "application/rss+xml"
@@ -27,8 +27,8 @@ def _write(entry: Entry, feed: Feed, item: FeedEntry) -> None:
     item.link(href=entry.url)
     item.published(entry.published)
     item.description(escape(entry.teaser or entry.title, quote=False))  # read as HTML
-    if entry.html:
-        item.content(entry.html)
+    if content := content_of(entry):
+        item.content(content)
     for _, title in entry.categories:
         item.category(term=title)
     for each in enclosures_of(entry)[:1]:  # RSS has room for one

@@ -10,6 +10,7 @@ from tests.flow.site import Site, free_port, until
 from tests.programs import needs
 
 
+# Not for the session: while it is open its event loop runs, and tests with one of their own fail.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = needs("chromium")
@@ -44,7 +45,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         categories="['<b onmouseover=1>']",
     )
     for number in range(45):
-        site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]")
+        day = f"{2019 + number // 12}-{1 + number % 12:02}-15"
+        site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]", date=day)
     with site.daemon():
         until(lambda: b"Filler 44" in site.get("/feeds/filler/")[1], "the pages")
         until(lambda: site.get("/feeds/")[0] == 200, "the front page, which comes last")

@@ -1,6 +1,7 @@
 """The pages in a real browser: nothing runs, nothing overflows, everything can be reached."""
 
 import re
+from importlib import resources
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -9,7 +10,15 @@ from publisher import settings
 from publisher.app import App
 from tests.flow.site import Site
 
-PATHS = ("/feeds/", "/feeds/harbour/", "/feeds/filler/", "/feeds/filler/page/1/", "/feeds/all/")
+PATHS = (
+    "/feeds/",
+    "/feeds/harbour/",
+    "/feeds/harbour/follow/",
+    "/feeds/filler/",
+    "/feeds/filler/page/1/",
+    "/feeds/all/",
+)
+AXE = resources.files("axe_playwright_python").joinpath("axe.min.js")
 
 
 def opened(context: BrowserContext, address: str) -> tuple[Page, list[str]]:
@@ -70,7 +79,7 @@ def test_nothing_that_a_stranger_wrote_runs(chromium: Browser, paper: Site) -> N
     page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/articles/{slug}/")
     assert page.title() != "run"
     assert page.locator("h1").inner_text() == "<script>document.title='run'</script>"
-    assert page.locator("script").count() == 0
+    assert page.locator('script:not([type="application/ld+json"])').count() == 0
     assert page.locator("a[href^='javascript']").count() == 0
     context.close()
 
@@ -108,6 +117,51 @@ def test_every_page_announces_its_feeds(chromium: Browser, paper: Site) -> None:
     }
     for _, address in links:
         assert page.request.get(address).ok
+    context.close()
+
+
+def test_the_address_of_a_feed_is_marked_whole_by_the_tab_key(
+    chromium: Browser, paper: Site
+) -> None:
+    context = chromium.new_context()
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/harbour/")
+    page.locator("main").get_by_role("link", name="How to follow").click()
+    page.locator("main .kicker a").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getSelection().toString()").endswith("/feeds/harbour/rss.xml")
+    page.keyboard.type("x")
+    assert page.get_by_label("RSS").input_value().endswith("/feeds/harbour/rss.xml")
+    context.close()
+
+
+def test_a_month_is_reached_from_the_first_page(chromium: Browser, paper: Site) -> None:
+    context = chromium.new_context()
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/filler/")
+    page.get_by_role("navigation", name="Archive by month").get_by_role("link").last.click()
+    assert "/feeds/filler/page/1/#2019-" in page.url
+    assert page.locator(":target h2").is_visible()
+    page.get_by_role("link", name="Archive by month").click()
+    assert page.get_by_role("heading", name="Archive by month").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(chromium: Browser, paper: Site, scheme: str) -> None:
+    """axe-core: contrast, names, landmarks, headings and the other rules that a program can try."""
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    tool = AXE.read_text()
+    articles = (f"/feeds/articles/{slug}/" for slug in ("ferry", "ar", "ja"))
+    for path in (*PATHS, *articles):
+        page, _ = opened(context, f"http://127.0.0.1:{paper.port}{path}")
+        page.evaluate(tool)
+        found = page.evaluate("axe.run()")
+        assert found["passes"], path
+        wrong = [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]
+        assert wrong == [], path
+        page.close()
     context.close()
 
 

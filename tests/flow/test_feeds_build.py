@@ -50,11 +50,13 @@ class Paper:
             source="folder",
             source_key=slug,
             slug=slug,
-            published_at=moment,
-            updated_at=moment,
             received_at=moment,
             content_hash=slug,
-            **({"seq": self.n, "change": self.n, "title": f"About {slug}"} | values),
+            **(
+                {"seq": self.n, "change": self.n, "title": f"About {slug}"}
+                | {"published_at": moment, "updated_at": moment}
+                | values
+            ),
         )
         self.conn.execute(insert(article).values(**rows.article_values(made)))
         for position, each in enumerate(sections):
@@ -145,6 +147,22 @@ def touched(before: dict[str, tuple[int, int]], folder: Path) -> set[str]:
     return {name for name in names if not name.endswith(".gz")}
 
 
+RUNNING = "//script[not(@type='application/ld+json')]"
+"""Scripts that a browser would run: data are none."""
+
+
+def data_of(text: str) -> dict[str, object]:
+    """What a page tells search engines of its article."""
+    [data] = html.fromstring(text).xpath("//script[@type='application/ld+json']/text()")
+    return json.loads(data)
+
+
+def properties(text: str) -> dict[str, str]:
+    """Of the Open Graph."""
+    found = html.fromstring(text).xpath("//meta[@property]")
+    return {each.get("property"): each.get("content") for each in found}
+
+
 FEED = {"rss.xml", "atom.xml", "feed.json", "index.html"}
 
 
@@ -191,7 +209,8 @@ def test_every_category_gets_its_files_and_every_own_article_its_page(printed):
     pages = {f"articles/{slug}/index.html" for slug in printed.articles if slug != "elsewhere"}
     static = {f"static/{each.name}" for each in folder("templates/web/static").iterdir()}
     names = {name for name in state(printed.folder) if not name.endswith(".gz")}
-    assert names == feed_files(*slugs) | pages | static | {"index.html", "feeds.opml"}
+    follow = {f"{slug}/follow/index.html" for slug in slugs}
+    assert names == feed_files(*slugs) | follow | pages | static | {"index.html", "feeds.opml"}
     assert printed.titles("science/rss.xml") == [
         "A comet nobody had asked for",
         "Küstenwache zählt so viele Schweinswale wie nie zuvor",
@@ -487,9 +506,15 @@ def test_pages_that_are_no_longer_needed_go(paper):
 def test_pages_load_nothing_from_elsewhere_and_run_nothing(printed):
     for path in printed.folder.rglob("*.html"):
         page = html.fromstring(path.read_bytes())
-        assert page.xpath("//script | //style | //iframe | //@style | //@onload") == []
+        assert page.xpath(f"{RUNNING} | //style | //iframe | //@style | //@onload") == []
         loaded = page.xpath("//link[@rel='stylesheet' or @rel='icon']/@href")
-        assert loaded == ["/feeds/static/paper.css", "/feeds/static/favicon.svg"]
+        assert loaded == [
+            "/feeds/static/paper.css",
+            "/feeds/static/icon.png",
+            "/feeds/static/favicon.svg",
+        ]
+        assert len(page.xpath("//link[@rel='canonical']")) == 1
+        assert len(page.xpath("//h1")) == 1
         kinds = page.xpath("//link[@rel='alternate']/@type")
         assert {"application/rss+xml", "application/atom+xml", "application/feed+json"} <= set(
             kinds
@@ -540,14 +565,173 @@ def test_each_language_is_marked_and_runs_its_own_way(printed):
 
 
 def test_titles_cannot_bring_markup_into_a_page(paper):
-    title = '<script>alert("x")</script>'
-    paper.publish("bad", "city", title=title, summary=title, authors=(title,))
+    title = '</script><script>alert("x")</script><!--\u2028'
+    image = Image(url="https://media.example/a.jpg", alt=title, caption=title)
+    words = {"title": title, "summary": title, "correction": title, "authors": (title,)}
+    paper.publish("bad", "city", image=image, **words)
     paper.build()
     for path in paper.folder.rglob("*.html"):
-        assert html.fromstring(path.read_bytes()).xpath("//script") == []
+        assert html.fromstring(path.read_bytes()).xpath(RUNNING) == []
+    facts = data_of(paper.read("articles/bad/index.html"))
+    assert facts["correction"] == facts["headline"] == title.strip()
 
 
 def test_the_front_page_shows_each_story_once(printed):
     shown = headlines(printed.read("index.html"))
     assert len(shown) == len(set(shown)) == len(printed.articles)
     assert shown[0].startswith("After the flood")
+
+
+def test_an_article_tells_search_engines_and_networks_what_it_is(paper):
+    paper.publish(
+        "depot",
+        "city",
+        "harbour",
+        title="Who pays?",
+        summary="The bank asks.",
+        authors=("Ida Morell",),
+        language="de",
+        image=Image(url="https://media.example/depot.jpg", alt="A hall", caption="In October"),
+        updated_at=DAWN + timedelta(days=1),
+    )
+    paper.publish("plain", "city")
+    paper.build()
+    text = paper.read("articles/depot/index.html")
+    address = "https://news.example/feeds/articles/depot/"
+    assert html.fromstring(text).xpath("//link[@rel='canonical']/@href") == [address]
+    assert properties(text) == {
+        "og:site_name": "The Example Courier",
+        "og:type": "article",
+        "og:title": "Who pays?",
+        "og:description": "The bank asks.",
+        "og:url": address,
+        "og:locale": "de_DE",
+        "og:image": "https://media.example/depot.jpg",
+        "og:image:alt": "A hall",
+        "article:published_time": "2026-11-18T07:00:00+00:00",
+        "article:modified_time": "2026-11-19T06:00:00+00:00",
+        "article:section": "City",
+    }
+    facts = data_of(text)
+    assert facts["@type"] == "NewsArticle"
+    assert facts["author"] == [{"@type": "Person", "name": "Ida Morell"}]
+    assert facts["articleSection"] == ["City", "Harbour"]
+    assert facts["dateModified"] == "2026-11-19T06:00:00+00:00"
+    plain = properties(paper.read("articles/plain/index.html"))
+    assert plain["og:image"] == "https://news.example/feeds/static/icon.png"
+    assert "article:modified_time" not in plain
+    assert properties(paper.read("index.html"))["og:type"] == "website"
+    assert properties(paper.read("city/index.html"))["og:title"] == "City"
+
+
+def test_a_correction_stands_on_the_page_and_in_every_feed(paper):
+    paper.publish("scales", "city", body_html="<p>Nine tons.</p>")
+    paper.build()
+    paper.edit("scales", correction="It was nine <pounds> & a half.")
+    paper.build()
+    page = html.fromstring(paper.read("articles/scales/index.html"))
+    assert "nine <pounds> & a half" in page.xpath("string(//p[@class='correction'])")
+    for name in ("rss.xml", "atom.xml"):
+        [entry] = feedparser.parse(paper.read(f"city/{name}"), sanitize_html=False).entries
+        assert entry.content[0].value.startswith(
+            '<p class="correction"><strong>Correction:</strong> '
+            "It was nine &lt;pounds&gt; &amp; a half.</p>"
+        )
+
+
+def test_an_article_in_many_categories_names_them_all_once(paper):
+    names = [f"c{number:02}" for number in range(30)]
+    paper.publish("everywhere", *names)
+    paper.build()
+    page = html.fromstring(paper.read("articles/everywhere/index.html"))
+    assert page.xpath("//*[@class='kicker']/a/text()") == ["C00"]
+    assert page.xpath("//*[@class='filed']/a/text()") == [name.title() for name in names]
+    assert len(page.xpath("//nav//a")) < 15
+
+
+def test_parents_and_children_lead_to_each_other(paper):
+    paper.section("city", title="City")
+    paper.section("council", title="Council", parent="city")
+    paper.section("budget", title="Budget", parent="council")
+    for number in range(45):
+        paper.publish(f"a{number}", "city")
+    paper.publish("b", "council")
+    paper.build()
+    before = state(paper.folder)
+    paper.publish("c", "budget")
+    paper.build()
+    changed = touched(before, paper.folder)
+    assert {name for name in changed if name.startswith(("city/", "council/"))} == {
+        "council/index.html"  # the new category is its child
+    }
+    council = html.fromstring(paper.read("council/index.html"))
+    assert council.xpath("//main//*[@class='kicker']/a/@href") == ["/feeds/city/"]
+    assert council.xpath("//nav[@class='children']//a/@href") == ["/feeds/budget/"]
+    budget = html.fromstring(paper.read("budget/index.html"))
+    assert budget.xpath("//main//*[@class='kicker']/a/text()") == ["City", "Council"]
+
+
+def jumps(paper: Paper, slug: str) -> dict[str, str]:
+    """Where the months named on a category's first page lead: to which headline."""
+    page = html.fromstring(paper.read(f"{slug}/index.html"))
+    found = {}
+    for link in page.xpath("//nav[@class='months']//li/a"):
+        path, _, mark = link.get("href").partition("#")
+        target = path.removeprefix("/feeds/") or f"{slug}/"
+        [story] = html.fromstring(paper.read(f"{target}index.html")).xpath(f"//*[@id='{mark}']")
+        found[link.text_content()] = story.xpath("string(.//*[self::h2 or self::h3]/a)")
+    return found
+
+
+def test_years_and_months_to_jump_to(paper):
+    start = datetime(2025, 10, 1, 12, tzinfo=UTC)
+    for number in range(100):
+        paper.publish(f"a{number:03}", "city", published_at=start + timedelta(days=number))
+    paper.build()
+    assert jumps(paper, "city") == {
+        "January 2026": "About a099",
+        "October 2025": "About a030",
+        "November 2025": "About a060",
+        "December 2025": "About a091",
+    }
+    page = html.fromstring(paper.read("city/page/2/index.html"))
+    assert "October 21, 2025 – November 9, 2025" in page.text_content()
+    before = state(paper.folder)
+    paper.publish("new", "city", published_at=datetime(2026, 2, 1, tzinfo=UTC))
+    paper.build()
+    assert jumps(paper, "city")["February 2026"] == "About new"
+    assert jumps(paper, "city")["October 2025"] == "About a030"
+    assert not any("city/page/" in name for name in touched(before, paper.folder))
+    paper.withdraw("a030")
+    paper.build()
+    assert jumps(paper, "city")["October 2025"] == "About a029"
+    assert jumps(paper, "city") == {
+        key: value for key, value in jumps(paper, "all").items() if key in jumps(paper, "city")
+    }
+
+
+def test_months_follow_the_clock_of_the_site(paper):
+    moments = (datetime(2026, 9, 30, 22, 30, tzinfo=UTC), datetime(2026, 9, 30, 21, tzinfo=UTC))
+    for number, moment in enumerate(moments):
+        paper.publish(f"a{number}", "city", published_at=moment)
+    paper.build()
+    # In Berlin the first of them came out on 1 October, half an hour after midnight.
+    assert jumps(paper, "city") == {"September 2026": "About a1", "October 2026": "About a0"}
+
+
+def test_a_category_of_one_month_has_no_months_to_jump_to(printed):
+    assert html.fromstring(printed.read("city/index.html")).xpath("//nav[@class='months']") == []
+
+
+def test_each_category_says_how_to_follow_it(printed):
+    page = html.fromstring(printed.read("новости/follow/index.html"))
+    assert page.xpath("//input[@readonly]/@value") == [
+        f"https://news.example/feeds/%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D0%B8/{name}"
+        for name in ("rss.xml", "atom.xml", "feed.json")
+    ]
+    for each in page.xpath("//input/@id"):
+        assert page.xpath(f"//label[@for='{each}']")
+    shown = html.fromstring(printed.read("новости/index.html"))
+    assert "/feeds/%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D0%B8/follow/" in shown.xpath(
+        "//p[@class='formats']/a/@href"
+    )

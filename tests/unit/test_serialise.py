@@ -242,6 +242,35 @@ def test_json_feed():
     ]
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("<p>Two stalls.</p>", "<p>Two stalls.</p>"),
+        ("", "<p>Two stalls &amp; one queue.</p>"),
+    ],
+)
+def test_a_correction_opens_what_an_entry_says(body, said):
+    mended = replace(BRIDGE, correction="Three <b>stalls</b>", body_html=body)
+    note = (
+        '<p class="correction"><strong>Correction:</strong> Three &lt;b&gt;stalls&lt;/b&gt;</p>\n'
+    )
+    tree = etree.fromstring(atom(feed(mended)))
+    assert tree.findtext(f"{ATOM}entry/{ATOM}content") == note + said
+    tree = etree.fromstring(rss(feed(mended)))
+    assert tree.findtext("channel/item/{*}encoded") == note + said
+    assert json.loads(json_feed(feed(mended)))["items"][0]["content_html"] == note + said
+
+
+def test_a_feed_has_a_picture():
+    address = "https://news.example/paper/feeds/static/icon.png"
+    channel = etree.fromstring(rss(feed(BRIDGE))).find("channel")
+    assert channel.findtext("image/url") == address
+    assert channel.findtext("image/title") == channel.findtext("title")
+    assert channel.findtext("image/link") == channel.findtext("link")
+    assert etree.fromstring(atom(feed(BRIDGE))).findtext(f"{ATOM}icon") == address
+    assert json.loads(json_feed(feed(BRIDGE)))["icon"] == address
+
+
 def test_opml_lists_each_feed_once_with_percent_encoded_addresses():
     root = etree.fromstring(opml(SITE.title, [feed(), feed(category=NEWS_RU)]))
     assert root.get("version") == "2.0"
