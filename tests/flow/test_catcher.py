@@ -69,7 +69,7 @@ async def demo() -> AsyncIterator[Demo]:
     await catcher.start("127.0.0.1", 0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
-            uvicorn.Config(application(catcher), lifespan="off", ws="none", log_level="warning")
+            uvicorn.Config(application(catcher), lifespan="off", ws="none", log_config=None)
         )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         yield Demo(catcher, f"http://127.0.0.1:{listening.getsockname()[1]}")
