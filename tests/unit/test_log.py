@@ -157,7 +157,7 @@ def test_a_person_sees_where_an_exception_came_from(capsys: Captured) -> None:
 
 def test_libraries_are_heard_from_warnings_on_and_we_from_info_on(capsys: Captured) -> None:
     log.configure(json=True)
-    for name in ("uvicorn.access", "apscheduler", "aiosmtplib", "alembic", "sqlalchemy.engine"):
+    for name in ("uvicorn.error", "apscheduler", "aiosmtplib", "alembic", "sqlalchemy.engine"):
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("trouble")
     ours().debug("detail")
