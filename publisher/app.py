@@ -249,6 +249,11 @@ class App:
             self.settings.var / "secret.key", given.get_secret_value() if given else None
         )
 
+    def lost_keys(self) -> list[str]:
+        """Signing keys that links in mails sent lately need and that are no longer there."""
+        with self.db.read() as conn:
+            return sorted(renderings.key_ids(conn).difference(self.keys.all))
+
     @cached_property
     def renderer(self) -> Renderer:
         own = self.settings.path(self.settings.mail.templates)

@@ -16,7 +16,7 @@ def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
     """What to look at, and how: each look says what it found or raises a PublisherError."""
     yield "database", lambda: f"{app.db.name}, at change {app.head()}"
     yield "feeds", partial(_feeds, app)
-    yield "signing key", lambda: f"{len(app.keys.all)} known, {app.keys.current[0]} in use"
+    yield "signing key", partial(_keys, app)
     for source in app.settings.sources:
         yield f"source {source.path}", partial(_source, app, source.path)
     for each in app.newsletters.values():
@@ -33,6 +33,15 @@ def _feeds(app: App) -> str:
     if not place.is_dir() or not os.access(place, os.W_OK):
         raise ConfigurationError(f"feeds.directory: {place} cannot be written to")
     return str(folder)
+
+
+def _keys(app: App) -> str:
+    if lost := app.lost_keys():
+        raise ConfigurationError(
+            f"var/secret.key: keys {', '.join(lost)} are gone, so unsubscribe links in mails "
+            "already sent do not work; put the former lines back"
+        )
+    return f"{len(app.keys.all)} known, {app.keys.current[0]} in use"
 
 
 def _source(app: App, path: str) -> str:

@@ -67,6 +67,12 @@ class Daemon:
     async def run(self) -> None:
         app, web = self._app, self._app.settings.web
         app.keys  # noqa: B018 — made or refused now, not at the first mail
+        if lost := app.lost_keys():
+            log.error(
+                "signing keys are gone: unsubscribe links in mails already sent do not work; "
+                "put the former lines back into var/secret.key",
+                ids=lost,
+            )
         app.renderer.refresh()
         listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()

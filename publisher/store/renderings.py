@@ -101,3 +101,11 @@ def find(conn: Connection, rendering_id: int) -> Rendering:
         select(rendering.c.content, rendering.c.body).where(rendering.c.id == rendering_id)
     ).one()
     return Rendering(**row.content, body=bytes(row.body))
+
+
+def key_ids(conn: Connection, newest: int = 200) -> set[str]:
+    """Which signing keys the links of the newest renderings were made with."""
+    rows = conn.execute(
+        select(rendering.c.content).order_by(rendering.c.id.desc()).limit(newest)
+    ).scalars()
+    return {str(content["key_id"]) for content in rows}

@@ -586,6 +586,16 @@ def test_check_says_what_is_wrong_and_what_is_well(shell: Shell) -> None:
     assert any("mail.relays" in line for line in complaints)
 
 
+def test_check_misses_a_signing_key_that_mails_need(mailing: Shell) -> None:
+    mailing.site.add_reader("ada@reader.example")
+    mailing.published("One")
+    mailing("newsletters", "send", "daily", "--now")
+    mailing("deliver")
+    assert mailing("check").err == ""
+    (mailing.site.folder / "var" / "secret.key").unlink()
+    assert "var/secret.key: keys" in mailing("check", status=1).err
+
+
 def test_db_upgrade(shell: Shell) -> None:
     assert shell("db", "upgrade").out == "upgraded\n"
     assert shell("db", "upgrade").out == "nothing to do\n"
