@@ -52,6 +52,7 @@ def opening_words(line: str, limit: int) -> str:
     end = limit - 1
     while end > 0 and _joins(line[end - 1], line[end]):
         end -= 1
+    end = end or limit - 1  # one letter under a heap of accents: better some of it than nothing
     start = line[:end]
     if line[end] != " " and (space := start.rfind(" ")) > limit // 3:
         start = start[:space]

@@ -28,6 +28,11 @@ class _Words(yaml.BaseLoader):  # type: ignore[misc]  # PyYAML ships no types
     Not libyaml's loader: deep nesting crashes the process there.
     """
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        # What writes YAML as JSON escapes an emoji in two halves (RFC 8259, 7).
+        written: str = super().construct_scalar(node)
+        return written.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
 
 _Words.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""]

@@ -264,7 +264,8 @@ def test_only_jekyll_parts_names_at_spaces() -> None:
 @pytest.mark.parametrize(
     ("written", "title"),
     [("2026", "2026"), ("007", "007"), ("1_000", "1_000"), ("yes", "yes"), ("2026-11-20",) * 2,
-     ("12:30", "12:30"), ("1e3", "1e3"), ('"Null"', "Null"), ("'A: B'", "A: B"), ("null", "H")],
+     ("12:30", "12:30"), ("1e3", "1e3"), ('"Null"', "Null"), ("'A: B'", "A: B"), ("null", "H"),
+     (r'"Ferry \ud83d\udea2"', "Ferry \U0001f6a2")],
 )  # fmt: skip
 def test_a_title_is_what_was_written(written: str, title: str) -> None:
     assert read(f"---\ntitle: {written}\n---\n# H\n\nText").title == title

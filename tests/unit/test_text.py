@@ -76,6 +76,7 @@ def test_layout_survives_where_only_control_characters_go() -> None:
         ("Donaudampfschifffahrt", 10, "Donaudamp…"),
         ("霧笛が三度鳴ると青い扉が開く", 8, "霧笛が三度鳴る…"),
         ("abcdq\u0323fg", 6, "abcd…"),
+        ("e" + "\u0334" * 9, 4, "e\u0334\u0334…"),
         ("ab 👩\u200d🚒👩\u200d🚒", 6, "ab…"),
         ("\u2067one two\u2069 three", 10, "\u2067one two\u2069…"),
         ("\u2067one two\u2069 three", 9, "one…"),
