@@ -1,7 +1,6 @@
-"""How an article stands in its row: from the row to the model and back, in this one place."""
+"""How an article stands in its row: from the row to the model, in this one place."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row
@@ -40,32 +39,3 @@ def article_from_row(
         withdrawn_at=row.withdrawn_at,
         categories=tuple(categories),
     )
-
-
-def article_values(article: Article) -> dict[str, object]:
-    """The columns of `tables.article` for an article; its categories are rows of `membership`."""
-    return {
-        "id": article.id,
-        "source": article.source,
-        "source_key": article.source_key,
-        "slug": article.slug,
-        "url": article.url,
-        "title": article.title,
-        "summary": article.summary,
-        "body_html": article.body_html,
-        "authors": list(article.authors),
-        "image": asdict(article.image) if article.image else None,
-        "enclosures": [asdict(each) for each in article.enclosures],
-        "related": [asdict(each) for each in article.related],
-        "aliases": list(article.aliases),
-        "language": article.language,
-        "correction": article.correction,
-        "published_at": article.published_at,
-        "updated_at": article.updated_at,
-        "received_at": article.received_at,
-        "revision": article.revision,
-        "content_hash": article.content_hash,
-        "seq": article.seq,
-        "change": article.change,
-        "withdrawn_at": article.withdrawn_at,
-    }

@@ -4,7 +4,7 @@ import gzip
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,8 +19,38 @@ from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import build as building
 from publisher.feeds.build import Built, Output, build
 from publisher.kit.resources import folder
-from publisher.store import rows, shelf
+from publisher.store import shelf
 from publisher.store.tables import article, category, counter, membership, metadata
+
+
+def article_values(article: Article) -> dict[str, object]:
+    """The columns of `tables.article` for an article; its categories are rows of `membership`."""
+    return {
+        "id": article.id,
+        "source": article.source,
+        "source_key": article.source_key,
+        "slug": article.slug,
+        "url": article.url,
+        "title": article.title,
+        "summary": article.summary,
+        "body_html": article.body_html,
+        "authors": list(article.authors),
+        "image": asdict(article.image) if article.image else None,
+        "enclosures": [asdict(each) for each in article.enclosures],
+        "related": [asdict(each) for each in article.related],
+        "aliases": list(article.aliases),
+        "language": article.language,
+        "correction": article.correction,
+        "published_at": article.published_at,
+        "updated_at": article.updated_at,
+        "received_at": article.received_at,
+        "revision": article.revision,
+        "content_hash": article.content_hash,
+        "seq": article.seq,
+        "change": article.change,
+        "withdrawn_at": article.withdrawn_at,
+    }
+
 
 DAWN = datetime(2026, 11, 18, 6, tzinfo=UTC)
 SITE = Site(title="The Example Courier", url="https://news.example", zone="Europe/Berlin")
@@ -58,7 +88,7 @@ class Paper:
                 | values
             ),
         )
-        self.conn.execute(insert(article).values(**rows.article_values(made)))
+        self.conn.execute(insert(article).values(**article_values(made)))
         for position, each in enumerate(sections):
             known = self.conn.execute(select(category).where(category.c.slug == each)).first()
             if known is None:
