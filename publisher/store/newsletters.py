@@ -1,7 +1,6 @@
 """Newsletters in the store: what the configuration offers, noted so that changes have a moment."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from sqlalchemy import Connection, insert, select, update
@@ -15,15 +14,6 @@ from publisher.store import counter, editions, slots
 from publisher.store.tables import newsletter, slot, subscription
 
 GRACE = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """A newsletter as the store knows it."""
-
-    slug: str
-    title: str
-    categories: dict[str, int]
 
 
 def is_settled(conn: Connection, configured: Sequence[Newsletter]) -> bool:
@@ -67,16 +57,6 @@ def settle(conn: Connection, configured: Sequence[Newsletter], now: datetime) ->
             )
 
 
-def find(conn: Connection, slug: str) -> Offer | None:
-    """The newsletter, unless there is none or it is retired."""
-    row = conn.execute(
-        select(newsletter).where(newsletter.c.slug == slug, newsletter.c.retired_at.is_(None))
-    ).first()
-    if row is None:
-        return None
-    return Offer(slug=row.slug, title=row.title, categories=row.categories)
-
-
 def title(conn: Connection, slug: str) -> str:
     found = conn.execute(select(newsletter.c.title).where(newsletter.c.slug == slug)).scalar()
     return str(found or "")
@@ -93,28 +73,28 @@ def give_up(conn: Connection, now: datetime) -> int:
     return sum(editions.cancel(conn, slug, now) for slug in retired.all())
 
 
-def _move_slots(conn: Connection, configured: Sequence[Newsletter], now: datetime) -> int:
-    """Let readers follow the newsletter where they chose nothing of their own; how many.
+def _move_slots(conn: Connection, configured: Sequence[Newsletter], now: datetime) -> None:
+    """Let readers follow the newsletter where they chose nothing of their own.
 
     Their place in the order goes along, so nobody misses or gets anything twice.
     """
-    moved = 0
     for offered in configured:
         for wishes, slot_id, wanted in _drifted(conn, offered):
-            result = conn.execute(
+            new_id = slots.ensure(conn, wanted, now)
+            chose_so = (
+                subscription.c[name].is_not_distinct_from(value) for name, value in wishes.items()
+            )
+            conn.execute(
                 update(subscription)
                 .where(
                     subscription.c.newsletter == offered.slug,
                     subscription.c.slot_id == slot_id,
-                    *(
-                        subscription.c[name].is_not_distinct_from(value)
-                        for name, value in wishes.items()
-                    ),
+                    *chose_so,
                 )
-                .values(slot_id=slots.ensure(conn, wanted, now))
+                .values(slot_id=new_id)
             )
-            moved += int(result.rowcount)
-    return moved
+            # What they have not been given yet must not wait for the next article.
+            slots.wake(conn, new_id, now + timedelta(seconds=offered.window))
 
 
 def _drifted(

@@ -419,6 +419,15 @@ def test_readers_follow_a_newsletter_to_its_new_hour(world: World) -> None:
     assert world.mails("bo") == [["one"]]
 
 
+def test_a_newsletter_that_turns_immediate_brings_at_once_what_waited(world: World) -> None:
+    world.subscribe("ada")
+    world.publish("one")
+    world.newsletters = (replace(DAILY, cadences=(Cadence.IMMEDIATE,)), ALERTS)
+    world.settle()
+    world.wait(minutes=3).plan()
+    assert world.mails("ada") == [["one"]]
+
+
 def test_what_was_away_while_mails_went_out_comes_in_the_next(world: World) -> None:
     world.subscribe("ada")
     away = world.publish("away")
