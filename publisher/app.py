@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from publisher.core import tokens
 from publisher.core.addresses import parse_mailbox
 from publisher.core.model import Newsletter, Site
+from publisher.core.standing import pause_reason
 from publisher.delivery.worker import Post, Totals, Worker
-from publisher.errors import NotFoundError, PermanentError, UnreadableError
+from publisher.errors import NotFoundError, TransientError, UnreadableError
 from publisher.feeds.build import Built, Output, build
 from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
@@ -35,11 +36,14 @@ from publisher.sources.wordpress.source import WordPressSource
 from publisher.store import (
     articles,
     category_settings,
+    claims,
+    control,
     editions,
     ledger,
     newsletters,
     publication,
     quarantine,
+    refusals,
     renderings,
     schema,
     shelf,
@@ -270,12 +274,12 @@ class App:
     def unsubscribe_url(self, subscription_id: int, key_id: str) -> str:
         """The link in this subscription's mails; it never expires.
 
-        Raises PermanentError when the key was taken away: then a mail made with it cannot be made
-        again as it was.
+        Raises TransientError when the key was taken away: a mail made with it cannot be made again
+        as it was, until somebody puts the key back.
         """
         key = self.keys.all.get(key_id)
         if key is None:
-            raise PermanentError(f"the signing key {key_id} of this mail's links is gone")
+            raise TransientError(f"the signing key {key_id} of this mail's links is gone")
         token = tokens.sign(tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id, key)
         return f"{self.site.url}/unsubscribe/{token}"
 
@@ -283,7 +287,9 @@ class App:
         """A sender of what is due; to be run by whoever holds the sender's lock."""
         return Worker(
             db=self.db,
+            claims=claims,
             ledger=ledger,
+            refusals=refusals,
             renderer=self.renderer,
             relays=self.settings.relays,
             post=self.post,
@@ -299,6 +305,7 @@ class App:
             },
             unsubscribe_url=self.unsubscribe_url,
             hostname=_greeting(urlsplit(self.site.url).hostname or "localhost"),
+            resend=self.settings.mail.after_crash == "resend",
         )
 
     @property
@@ -309,17 +316,40 @@ class App:
     def take_back(self) -> int:
         """Take back the rows that a killed sender had in flight; the caller holds the lock."""
         with self.db.write() as conn:
-            return ledger.reclaim(conn, self.clock(), all_workers=self.db.is_sqlite)
+            refusals.forget_relays(conn)
+            return claims.reclaim(
+                conn, self.clock(), all_workers=self.db.is_sqlite, resend=self.post.resend
+            )
 
     async def deliver(self) -> Totals:
         """Try once everything that is pending or deferred. The caller holds the sender's lock."""
         self.take_back()
         now = self.clock()
-        with self.db.write() as conn:
-            ledger.hasten(conn, now)
+        self.hasten(now)
         totals = await self.worker().run(due_by=now)
         self.finish_editions()
         return totals
+
+    def hasten(self, now: datetime) -> None:
+        """Let everything be tried at once: what was deferred, and where mail was refused."""
+        with self.db.write() as conn:
+            refusals.forget(conn)
+            ledger.hasten(conn, now)
+
+    def watch_standing(self) -> list[tuple[str, str]]:
+        """Pause the newsletters whose mail does harm; which, and why."""
+        now = self.clock()
+        with self.db.read() as conn:
+            held = control.paused(conn)
+            found = [
+                (slug, reason)
+                for slug in self.newsletters
+                if slug not in held and (reason := pause_reason(control.last_day(conn, slug, now)))
+            ]
+        for slug, reason in found:
+            with self.db.write() as conn:
+                control.pause(conn, slug, now, reason)
+        return found
 
     def finish_editions(self) -> int:
         """Close what is done, and what belongs to a newsletter given up for good."""

@@ -21,7 +21,7 @@ from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import create_app
 from publisher.web.server import Server, bind
-from publisher.webstore import WebStore
+from publisher.webstore import Readiness, WebStore
 
 DRAIN = 5.0  # seconds for the mails being handed over to get their answers
 DEADLINE = 9.0  # seconds after which the process ends, whatever hangs
@@ -87,7 +87,7 @@ class Daemon:
                 past=web_store,
                 keys=app.keys.all,
                 clock=app.clock,
-                ready=web_store.trouble,
+                ready=Readiness(app.db, self._sending_trouble).trouble,
             ),
             [listening],
         )
@@ -113,6 +113,7 @@ class Daemon:
         ticks.every(_SECOND, self._publishing)
         ticks.every(_SECOND, Step("plan", self._plan))
         ticks.every(timedelta(seconds=5), Step("finish editions", self._app.finish_editions))
+        ticks.every(timedelta(seconds=15), Step("watch bounces", self._watch_standing))
         ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         for taking in self._sources.values():
@@ -160,6 +161,17 @@ class Daemon:
             if self._worker:
                 self._worker.wake()
 
+    def _sending_trouble(self) -> str:
+        return self._worker.trouble if self._worker else ""
+
+    def _watch_standing(self) -> None:
+        for slug, reason in self._app.watch_standing():
+            log.error(
+                "newsletter paused: its mail does harm; `publisher newsletters resume` goes on",
+                newsletter=slug,
+                reason=reason,
+            )
+
     # what goes on between ticks
 
     async def _watch(self, path: Path, taking: Step) -> None:
@@ -183,9 +195,9 @@ class Daemon:
             try:
                 taken = await asyncio.to_thread(self._app.take_back)
                 if taken:
-                    log.warning(
-                        "a sender ended in mid-flight; its mails are sent again", mails=taken
-                    )
+                    resend = self._app.post.resend
+                    fate = "sent again" if resend else "held; `publisher newsletters uncertain`"
+                    log.warning("a sender ended in mid-flight", mails=taken, they_are=fate)
                 await self._worker.run()
             except Exception:
                 log.exception("the sender failed; the daemon stops so that it can be restarted")

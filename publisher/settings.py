@@ -113,6 +113,7 @@ class Mail(_Table):
     sender: Mailbox = ""
     templates: Line = "templates/email"
     batch: Annotated[int, _number(1, 500)] = 50
+    after_crash: Literal["resend", "hold"] = "resend"
     relays: tuple[RelayAddress, ...] = ()
 
 

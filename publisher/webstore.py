@@ -1,11 +1,24 @@
 """What the web side asks of the store, each in a short transaction of its own."""
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from publisher.core.delivery import CHECK_HOLDS
 from publisher.errors import TransientError
-from publisher.store import articles, category_settings, newsletters, shelf, subscribers
+from publisher.store import (
+    articles,
+    category_settings,
+    claims,
+    newsletters,
+    schema,
+    subscribers,
+)
 from publisher.store.engine import Database
+
+_LOOK_AGAIN = 2.0  # seconds for which the last look at the database holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +34,21 @@ class WebStore:
             return None if slug is None else newsletters.title(conn, slug)
 
     def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
-        """Ends a subscription; False when it had ended before or does not exist."""
+        """Ends a subscription; False when it had ended before or does not exist.
+
+        When it returns, no message to the reader begins any more: one that a worker has looked up
+        a moment before is waited for.
+        """
         with self.db.write() as conn:
-            return subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
+            ended = subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
+        over = time.monotonic() + CHECK_HOLDS
+        while time.monotonic() < over and self._is_in_flight(subscription_id):
+            time.sleep(0.02)
+        return ended
+
+    def _is_in_flight(self, subscription_id: int) -> bool:
+        with self.db.read() as conn:
+            return claims.is_in_flight(conn, subscription_id)
 
     def is_withdrawn(self, article_slug: str) -> bool:
         """Whether the article with this page was public and was withdrawn."""
@@ -40,11 +65,33 @@ class WebStore:
         with self.db.read() as conn:
             return category_settings.is_retired(conn, category_slug)
 
+
+class Readiness:
+    """Whether the program can do its work: the database takes writes, and mails can be booked."""
+
+    def __init__(self, db: Database, sending: Callable[[], str]) -> None:
+        """`sending` tells why mails cannot be sent now, or nothing."""
+        self._db = db
+        self._sending = sending
+        self._turn = threading.Lock()
+        self._looked_at = -_LOOK_AGAIN
+        self._trouble: str | None = None
+
     def trouble(self) -> str | None:
-        """Why the program cannot do its work now, in a sentence, or None."""
+        """Why it cannot work now, in a sentence, or None. Called from several threads."""
+        if reason := self._sending():
+            return reason
+        with self._turn:
+            if time.monotonic() - self._looked_at >= _LOOK_AGAIN:
+                self._trouble = self._look()
+                self._looked_at = time.monotonic()
+            return self._trouble
+
+    def _look(self) -> str | None:
+        """A full disk is noticed only by writing to it."""
         try:
-            with self.db.read() as conn:
-                shelf.head(conn)
+            with self._db.write() as conn:
+                schema.touch(conn)
         except TransientError as error:
             return str(error)
         return None

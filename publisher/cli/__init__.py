@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import articles, daemon, demo, newsletters, setup, subscribers
+from publisher.cli import articles, control, daemon, demo, newsletters, setup, subscribers
 from publisher.cli.opening import Context
 from publisher.cli.output import complain
 from publisher.errors import PublisherError
@@ -26,7 +26,7 @@ cli.command()(daemon.run)
 cli.command()(articles.ingest)
 cli.command()(articles.publish)
 cli.add_typer(articles.group, name="articles")
-cli.add_typer(newsletters.group, name="newsletters")
+cli.add_typer(control.group, name="newsletters")
 cli.command()(newsletters.deliver)
 cli.add_typer(subscribers.group, name="subscribers")
 cli.command()(setup.status)

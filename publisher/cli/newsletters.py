@@ -13,8 +13,8 @@ from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, counted, say, say_json
 from publisher.core.schedule import slot_key
 from publisher.delivery.worker import Totals
-from publisher.errors import ConfigurationError
-from publisher.store import editions, ledger, slots, subscribers
+from publisher.errors import ConfigurationError, PermanentError
+from publisher.store import control, ledger, refusals, slots, subscribers
 
 group = typer.Typer(
     help="Look at newsletters, try them out, plan and hold them.", no_args_is_help=True
@@ -103,39 +103,15 @@ def send(
     with opened(ctx) as app:
         app.newsletter(slug)
         now = app.clock()
+        with app.db.read() as conn:
+            held = slug in control.paused(conn)
+        if held:
+            raise PermanentError(
+                f"{slug} is paused; `publisher newsletters resume {slug}` lets it go on"
+            )
         planner = app.planner
         count = planner.plan_now(slug, now) if at_once else planner.plan_due(now, slug)
     say(f"{counted(count, 'mail')} planned")
-
-
-@group.command()
-def pause(ctx: typer.Context, slug: Slug) -> None:
-    """Hold what is going out; nothing of it is lost."""
-    with opened(ctx) as app:
-        app.newsletter(slug)
-        with app.db.write() as conn:
-            count = editions.pause(conn, slug)
-    say(f"{counted(count, 'edition')} paused")
-
-
-@group.command()
-def resume(ctx: typer.Context, slug: Slug) -> None:
-    """Go on with what was paused."""
-    with opened(ctx) as app:
-        app.newsletter(slug)
-        with app.db.write() as conn:
-            count = editions.resume(conn, slug)
-    say(f"{counted(count, 'edition')} going on")
-
-
-@group.command()
-def cancel(ctx: typer.Context, slug: Slug) -> None:
-    """Give up what has not gone out yet, for good."""
-    with opened(ctx) as app:
-        app.newsletter(slug)
-        with app.db.write() as conn:
-            count = editions.cancel(conn, slug, app.clock())
-    say(f"{counted(count, 'edition')} cancelled")
 
 
 def deliver(ctx: typer.Context, as_json: Json = False) -> None:
@@ -150,8 +126,11 @@ def deliver(ctx: typer.Context, as_json: Json = False) -> None:
                 with lock:
                     totals = asyncio.run(app.deliver())
             else:
-                complain("another publisher is sending; it delivers what is due")
+                app.hasten(app.clock())
+                complain("another publisher is sending; it tries all of it now")
                 totals = Totals()
+        with app.db.read() as conn:
+            refused = refusals.listing(conn)
     if as_json:
         say_json(
             {
@@ -163,6 +142,9 @@ def deliver(ctx: typer.Context, as_json: Json = False) -> None:
         )
     else:
         say(f"{totals.sent} sent, {totals.deferred} deferred, {totals.failed} failed")
+    for each in refused:
+        if each.domain:
+            complain(f"{each.domain} refuses mail through {each.relay}: {each.reason}")
     if totals.unreachable:
         complain(totals.unreachable)
     if totals.failed or totals.unreachable:

@@ -56,10 +56,17 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         say(f"next due       {slot.time.newsletter} {slot.next_due_at:%Y-%m-%d %H:%M} UTC")
     states = ", ".join(f"{count} {state}" for state, count in sorted(now.deliveries.items()))
     say(f"mails          {states or 'none yet'}; {now.backlog} to go")
+    if now.uncertain:
+        say(f"uncertain      {now.uncertain}: `publisher newsletters uncertain` names them")
+    for slug, reason in now.paused.items():
+        say(f"paused         {slug}{': ' if reason else ''}{reason}")
+    for each in now.refusals:
+        who = f"{each.domain} through {each.relay}" if each.domain else each.relay
+        say(f"refused        by {who} until {each.until:%Y-%m-%d %H:%M} UTC: {each.reason}")
     say(f"quarantine     {now.quarantined or 'nothing'}")
-    for each in now.quarantine:
-        item = f" ({each.item})" if each.item else ""
-        say(f"  {each.document}{item}: {each.reason}")
+    for one in now.quarantine:
+        item = f" ({one.item})" if one.item else ""
+        say(f"  {one.document}{item}: {one.reason}")
 
 
 def check(ctx: typer.Context) -> None:

@@ -18,6 +18,7 @@ from publisher.core.text import clean_line
 from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
 from publisher.store import shelf, subscribers
+from publisher.webstore import WebStore
 
 group = typer.Typer(help="Add readers, change what they get, let them go.", no_args_is_help=True)
 
@@ -106,12 +107,13 @@ def show(ctx: typer.Context, address: Address, as_json: Json = False) -> None:
 @group.command()
 def unsubscribe(ctx: typer.Context, address: Address, newsletter: NewsletterOption) -> None:
     """End a subscription; what was not sent yet is cancelled."""
-    with opened(ctx) as app, app.db.write() as conn:
-        reader = subscribers.find(conn, address)
-        found = reader and subscribers.subscription_of(conn, reader.id, newsletter)
+    with opened(ctx) as app:
+        with app.db.read() as conn:
+            reader = subscribers.find(conn, address)
+            found = reader and subscribers.subscription_of(conn, reader.id, newsletter)
         if not found:
             raise NotFoundError(f"{address} does not get '{newsletter}'")
-        ended = subscribers.unsubscribe(conn, found.id, by="operator", now=app.clock())
+        ended = WebStore(app.db).unsubscribe(found.id, by="operator", at=app.clock())
     say(f"{'unsubscribed' if ended else 'had left before'}: {address} from {newsletter}")
 
 

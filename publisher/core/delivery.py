@@ -1,10 +1,15 @@
 """A claimed mail to one reader, and what came of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from publisher.core.outcome import Outcome
+from publisher.core.refusal import Refusal
+
+CHECK_HOLDS = 1.0
+"""Seconds. A message begins so soon after the books said that it may, or they are asked again; who
+has written down that a reader left waits so long before saying that no more mail will come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,10 @@ class Job:
     subscription_id: int
     address: str
     name: str
+    domain: str
+    """Where the address receives mail."""
+    refused_before: bool = False
+    """Whether the domain refused this very mail at the last attempt, for policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +51,6 @@ class Claimed:
     jobs: Sequence[Job]
     to_render: Sequence[int]
     """Variants that due rows wait for: they have no rendering, or one that is out of date."""
+    rates: Mapping[str, int] = field(default_factory=dict)
+    """Mails a minute at most, of the newsletters that have such a limit."""
+    refusals: Sequence[Refusal] = ()

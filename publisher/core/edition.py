@@ -45,6 +45,8 @@ class Reader:
     choice: Choice | None
     """Their own categories; None for the newsletter's."""
     locale: str
+    domain: str
+    """Where their address receives mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

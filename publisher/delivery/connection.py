@@ -4,14 +4,16 @@ It never raises for what a server says or fails to say: every attempt ends in an
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPResponse, SMTPResponseException
 
 from publisher.core.addresses import check, needs_smtputf8
-from publisher.core.outcome import Answer, Kind, printable_reply
+from publisher.core.outcome import Answer, Kind, Stage
 from publisher.core.relay import Relay
+from publisher.core.replies import printable_reply
 from publisher.errors import PermanentError, TransientError
 
 COMMAND_TIMEOUT = 60.0  # seconds
@@ -30,6 +32,10 @@ class Envelope:
 
 class RelayError(TransientError):
     """The relay cannot be used now: it is away, or refuses us as a whole."""
+
+    def __init__(self, sentence: str, *, refused: bool = False) -> None:
+        super().__init__(sentence)
+        self.refused = refused
 
 
 class Connection:
@@ -72,7 +78,7 @@ class Connection:
         self._client = client
         self._used_at = asyncio.get_running_loop().time()
 
-    async def send(self, envelope: Envelope) -> Answer:
+    async def send(self, envelope: Envelope, wanted: Callable[[], Awaitable[bool]]) -> Answer:
         """Hand over one mail to one recipient; the answer is the server's, or what went wrong."""
         try:
             recipient = check(envelope.recipient)
@@ -92,9 +98,9 @@ class Connection:
                     text="5.6.7 the relay does not take international addresses (SMTPUTF8)",
                 )
             options.append("SMTPUTF8")
-        answer = await self._transact(client, envelope, recipient, options)
+        answer = await self._transact(client, envelope, recipient, options, wanted)
         self._used_at = asyncio.get_running_loop().time()
-        if answer.kind is not Kind.ANSWERED or answer.code == _CLOSING:
+        if answer.kind not in (Kind.ANSWERED, Kind.NOT_WANTED) or answer.code == _CLOSING:
             await self.close()
         return answer
 
@@ -110,29 +116,43 @@ class Connection:
             client.close()
 
     async def _transact(
-        self, client: SMTP, envelope: Envelope, recipient: str, options: list[str]
+        self,
+        client: SMTP,
+        envelope: Envelope,
+        recipient: str,
+        options: list[str],
+        wanted: Callable[[], Awaitable[bool]],
     ) -> Answer:
         lost = Kind.LOST
+        stage = Stage.MAIL
         try:
             await client.mail(envelope.sender, options=options, encoding="utf-8")
+            stage = Stage.RCPT
             await client.rcpt(recipient, encoding="utf-8")
+            if not await wanted():
+                await self._reset(client)
+                return Answer(kind=Kind.NOT_WANTED)
+            stage = Stage.DATA
             await self._begin_data(client)
             lost = Kind.LOST_AFTER_DATA
+            stage = Stage.DOT
             reply = await self._end_data(client, envelope.message)
         except SMTPResponseException as error:
             reply = SMTPResponse(error.code, error.message)
         except Exception as error:  # whatever broke, the mail is not settled
             client.close()
-            return Answer(kind=lost, text=_said(error))
+            return Answer(kind=lost, stage=stage, text=_said(error))
         taken = lost is Kind.LOST_AFTER_DATA and 200 <= reply.code < 300
         if not taken and not 400 <= reply.code < 600:
             # Garbage, or a yes where none may stand: who believes it loses the mail.
             client.close()
             said = f"unexpected {reply.code} {reply.message}" if reply.code > 0 else reply.message
-            return Answer(kind=lost, text=printable_reply(said))
+            return Answer(kind=lost, stage=stage, text=printable_reply(said))
         if not taken and reply.code != _CLOSING:
             await self._reset(client)
-        return Answer(kind=Kind.ANSWERED, code=reply.code, text=printable_reply(reply.message))
+        return Answer(
+            kind=Kind.ANSWERED, stage=stage, code=reply.code, text=printable_reply(reply.message)
+        )
 
     async def _begin_data(self, client: SMTP) -> None:
         reply = await client.execute_command(b"DATA")

@@ -1,6 +1,6 @@
 """Which relays cannot be used now, so that not every connection has to find out by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -10,14 +10,17 @@ from publisher.delivery.connection import Connection, RelayError
 
 _FIRST_PAUSE = 1.0  # seconds between attempts to reach a relay that is away: doubled each time
 _LONGEST_PAUSE = 60.0
+_FIRST_REFUSED = 60.0  # seconds until one that refuses us is asked again
+_LONGEST_REFUSED = 1800.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Outage:
+class Outage:
     reason: str
     pause: float
+    """Seconds, in all."""
     until: float
 
 
@@ -25,31 +28,45 @@ class Outages:
     def __init__(self, seconds: Callable[[], float]) -> None:
         """`seconds` is a clock that only goes forward."""
         self._seconds = seconds
-        self._outages: dict[Relay, _Outage] = {}
+        self._outages: dict[Relay, Outage] = {}
+
+    @property
+    def now(self) -> Mapping[str, Outage]:
+        """By the relay's name."""
+        return {relay.name: outage for relay, outage in self._outages.items()}
 
     async def open(self, connection: Connection) -> None:
         """Open it unless it is open, or its relay was away just now. Raises RelayError."""
-        if connection.is_open:
-            return
         outage = self._outages.get(connection.relay)
         if outage and self._seconds() < outage.until:
             raise RelayError(outage.reason)
+        if connection.is_open:
+            return
         try:
             await connection.open()
         except RelayError as error:
-            self._note(connection.relay, str(error))
+            self.note(connection.relay, str(error), refused=error.refused)
             raise
-        self._outages.pop(connection.relay, None)
 
     def remaining(self, relay: Relay) -> float:
         """Seconds until it makes sense to try this relay again."""
         outage = self._outages.get(relay)
         return max(0.0, outage.until - self._seconds()) if outage else 0.0
 
-    def _note(self, relay: Relay, reason: str) -> None:
+    def note(self, relay: Relay, reason: str, *, refused: bool) -> None:
+        """It is away, or `refused` to work for us, which patience alone does not mend."""
         known, now = self._outages.get(relay), self._seconds()
         if known and now < known.until:
             return  # another connection found the same
-        pause = min(known.pause * 2, _LONGEST_PAUSE) if known else _FIRST_PAUSE
-        self._outages[relay] = _Outage(reason=reason, pause=pause, until=now + pause)
-        log.warning("relay cannot be used", reason=reason, retry_in=pause)
+        first, longest = (
+            (_FIRST_REFUSED, _LONGEST_REFUSED) if refused else (_FIRST_PAUSE, _LONGEST_PAUSE)
+        )
+        pause = min(max(known.pause * 2, first), longest) if known else first
+        self._outages[relay] = Outage(reason=reason, pause=pause, until=now + pause)
+        say = log.error if refused else log.warning
+        say("relay cannot be used", reason=reason, retry_in=pause)
+
+    def over(self, relay: Relay) -> None:
+        """It took, or refused for good, a mail: it works."""
+        if self._outages.pop(relay, None):
+            log.info("relay works again", relay=relay.name)

@@ -19,15 +19,21 @@ from sqlalchemy import Connection as Transaction
 
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
-from publisher.core.outcome import Answer, Kind, Outcome, judge, printable_reply
+from publisher.core.outcome import Answer, Kind, Outcome, Scope, judge
 from publisher.core.relay import Relay
+from publisher.core.replies import printable_reply
+from publisher.core.room import Room
 from publisher.delivery.connection import Connection, Envelope, RelayError
+from publisher.delivery.lanes import Lanes
+from publisher.delivery.last_check import LastCheck
 from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
+from publisher.delivery.rates import Rates
+from publisher.delivery.refused import RefusalBook, Refused
 from publisher.errors import PermanentError, TransientError
 
-LEASE = timedelta(minutes=15)
-"""Longer than the wait for the answer to a final dot, or a slow server's mail would go twice."""
+LEASE = timedelta(minutes=45)
+"""Longer than the longest talk with a server (`connection.Limits`), or a mail would go twice."""
 MAX_CONNECTIONS = 16
 _TICK = 0.05  # seconds that an answer may wait for others, to be written down with them
 _IDLE = 1.0  # seconds between looks at the ledger while nothing happens
@@ -44,21 +50,23 @@ class Database(Protocol):
     def write(self) -> AbstractContextManager[Transaction]: ...
 
 
-class Ledger(Protocol):
+class Claims(Protocol):
     def claim(
         self,
         conn: Transaction,
         *,
         now: datetime,
         due_by: datetime,
-        limit: int,
+        room: Room,
         lease: timedelta,
         fingerprints: Mapping[str, str],
     ) -> Claimed: ...
 
-    def record(self, conn: Transaction, verdicts: Sequence[Verdict], now: datetime) -> int: ...
+    def unwanted(self, conn: Transaction, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]: ...
 
-    def still_wanted(self, conn: Transaction, job: Job) -> DeliveryState | None: ...
+
+class Ledger(Protocol):
+    def record(self, conn: Transaction, verdicts: Sequence[Verdict], now: datetime) -> int: ...
 
 
 class Renderer(Protocol):
@@ -80,6 +88,8 @@ class Post:
     """The link of a subscription, signed with the key of this id."""
     hostname: str
     """How we greet a relay."""
+    resend: bool
+    """Whether what may have arrived is sent again; else it stays uncertain."""
 
 
 @dataclass(slots=True)
@@ -97,14 +107,17 @@ class Totals:
 @dataclass(slots=True, kw_only=True)
 class Worker:
     db: Database
+    claims: Claims
     ledger: Ledger
+    refusals: RefusalBook
     renderer: Renderer
     relays: Sequence[Relay]
     post: Post
     batch: int
     clock: Callable[[], datetime]
     totals: Totals = field(default_factory=Totals)
-    _jobs: "asyncio.Queue[Job]" = field(default_factory=asyncio.Queue)
+    trouble: str = ""
+    """Why the books cannot be kept now; nothing is claimed meanwhile."""
     _verdicts: list[Verdict] = field(default_factory=list)
     _in_flight: int = 0
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,6 +126,11 @@ class Worker:
     _rendering: Callable[[int], Rendering] = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _loop: asyncio.AbstractEventLoop | None = None
+    _lanes: Lanes = field(init=False)
+    _outages: Outages = field(init=False)
+    _rates: Rates = field(init=False)
+    _refused: Refused = field(init=False)
+    _last_check: LastCheck = field(init=False)
 
     def __post_init__(self) -> None:
         self._rendering = lru_cache(maxsize=256)(self.renderer.find)
@@ -132,12 +150,16 @@ class Worker:
         """Send until `stop()`; with `due_by`, until everything due by then was tried once."""
         self._loop = asyncio.get_running_loop()
         count = min(MAX_CONNECTIONS, self.batch)
+        self._lanes = Lanes(count, self._loop.time)
+        self._outages = Outages(self._loop.time)
+        self._rates = Rates(self._loop.time)
+        self._refused = Refused([relay.name for relay in self.relays])
+        self._last_check = LastCheck(self._unwanted)
         connections = [
             Connection(self.relays[n % len(self.relays)], hostname=self.post.hostname)
             for n in range(count)
         ]
-        outages = Outages(self._loop.time)
-        carriers = [asyncio.create_task(self._carry(each, outages)) for each in connections]
+        carriers = [asyncio.create_task(self._carry(each)) for each in connections]
         try:
             await self._dispatch(carriers, due_by)
         finally:
@@ -154,62 +176,92 @@ class Worker:
             for each in carriers:
                 if each.done():
                     each.result()  # a carrier never ends by itself: this raises what killed it
-            if self._stopping or (due_by is not None and len(self._away) == len(carriers)):
-                self._give_back()
+            if self._stopping or (due_by is not None and self._nothing_moves(len(carriers))):
+                self._stop_claiming()
+            else:
+                self._give_back(self._lanes.take_back(self._refused.domains(self.clock())))
             try:
                 claimed = await self._exchange(due_by)
                 for variant_id in claimed.to_render:
                     await self._in_thread(self.renderer.make, variant_id, self.clock())
             except TransientError as error:
                 # The answers stay with us until they can be written; nothing more is claimed.
-                log.error("the ledger cannot be written; sending waits", reason=str(error))
+                self._tell(str(error))
                 await self._wait(_IDLE)
                 continue
+            self._tell("")
             if claimed.to_render:
                 continue
-            if self._in_flight == 0 and (self._stopping or due_by is not None):
+            if self._in_flight == 0 and self._is_done(claimed, due_by):
                 return
             await self._wait(_IDLE)
 
-    def _give_back(self) -> None:
-        """Let go of the rows that no connection has begun with, and claim none any more."""
+    def _is_done(self, claimed: Claimed, due_by: datetime | None) -> bool:
+        held_up = any(left < 1 for left in self._rates.room().values())
+        return self._stopping or (due_by is not None and not claimed.jobs and not held_up)
+
+    def _nothing_moves(self, connections: int) -> bool:
+        """Whether every connection is without a relay, or has none of the mails in hand to send."""
+        away = len(self._away)
+        return away == connections or (
+            away > 0 and self._lanes.held > 0 and away + self._lanes.idle == connections
+        )
+
+    def _stop_claiming(self) -> None:
         self._stopping = True
         self.totals.unreachable = "; ".join(sorted(set(self._away.values())))
-        while not self._jobs.empty():
-            job = self._jobs.get_nowait()
+        self._give_back(self._lanes.take_all_back())
+
+    def _give_back(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
             self._settle(job, Outcome(state=DeliveryState.PENDING), "")
 
     async def _exchange(self, due_by: datetime | None) -> Claimed:
         """Write the answers that have come and claim as many rows again."""
         verdicts, self._verdicts = self._verdicts, []
-        free = self.batch - self._in_flight + len(verdicts)
+        news = self._refused.take_news(self._outages.now, self.clock())
+        free = 0 if self._stopping else self.batch - self._in_flight + len(verdicts)
+        room = Room(
+            free,
+            domains={**self._lanes.room(), **self._refused.room(self.clock())},
+            newsletters=self._rates.room(),
+        )
         try:
-            claimed = await self._in_thread(
-                self._exchange_now, verdicts, 0 if self._stopping else free, due_by
-            )
+            claimed = await self._in_thread(self._exchange_now, verdicts, news, room, due_by)
         except BaseException:  # also when cancelled: to write an answer twice does no harm
             self._verdicts = verdicts + self._verdicts
+            self._refused.keep(news)
             raise
         self._in_flight += len(claimed.jobs) - len(verdicts)
-        for job in claimed.jobs:
-            self._jobs.put_nowait(job)
+        self._rates.update(claimed.rates)
+        self._rates.count(job.newsletter for job in claimed.jobs)
+        if free:
+            self._refused.update(claimed.refusals)
+            self._lanes.refused = self._refused.pairs(self.clock())
+        self._lanes.add(claimed.jobs)
         return claimed
 
     def _exchange_now(
-        self, verdicts: Sequence[Verdict], free: int, due_by: datetime | None
+        self,
+        verdicts: Sequence[Verdict],
+        news: Sequence[Callable[[RefusalBook, Transaction], None]],
+        room: Room,
+        due_by: datetime | None,
     ) -> Claimed:
         now = self.clock()
-        if not verdicts and not free:
+        if not verdicts and not news and not room.free:
             return Claimed(jobs=(), to_render=())
         with self.db.write() as conn:
             self.ledger.record(conn, verdicts, now)
-            if not free:
+            for each in news:
+                each(self.refusals, conn)
+            if not room.free:
                 return Claimed(jobs=(), to_render=())
-            return self.ledger.claim(
+            return self.claims.claim(
                 conn,
                 now=now,
                 due_by=due_by or now,
-                limit=free,
+                room=room,
                 lease=LEASE,
                 fingerprints=self.renderer.fingerprints,
             )
@@ -218,28 +270,45 @@ class Worker:
         """Keep the answers that came while we were being ended."""
         if self._verdicts:
             with suppress(TransientError):
-                await self._in_thread(self._exchange_now, self._verdicts, 0, None)
+                await self._in_thread(self._exchange_now, self._verdicts, (), Room(0), None)
 
-    async def _carry(self, connection: Connection, outages: Outages) -> None:
+    async def _carry(self, connection: Connection) -> None:
         """Hand mails over a connection, one after the other, for as long as the worker runs."""
+        relay = connection.relay
         while True:
-            job = await self._jobs.get()
+            job = await self._lanes.next(relay.name)
             try:
-                await outages.open(connection)
+                await self._outages.open(connection)
             except RelayError as error:
-                self._jobs.put_nowait(job)  # for another connection, or for later
                 self._away[connection] = str(error)
+                self._lanes.put_back(job)  # for another connection, or for later
                 self._woken.set()
-                await asyncio.sleep(outages.remaining(connection.relay))
+                await asyncio.sleep(self._outages.remaining(relay))
                 continue
             self._away.pop(connection, None)
             outcome = await self._attempt(connection, job)
-            self._settle(job, outcome, connection.relay.name)
+            if outcome.scope is Scope.RELAY:
+                self._outages.note(relay, f"relay {relay.name}: {outcome.reply}", refused=True)
+            elif outcome.smtp_status is not None:
+                self._outages.over(relay)
+            self._refused.learn(relay.name, job.domain, outcome, self.clock())
+            self._lanes.refused = self._refused.pairs(self.clock())
+            self._lanes.ended(job)
+            self._settle(job, outcome, relay.name)
 
     async def _attempt(self, connection: Connection, job: Job) -> Outcome:
-        """One try of one mail, from the last check to the server's answer."""
+        """One try of one mail, from making it to the server's answer."""
+        instead: DeliveryState | None = None
+
+        async def wanted() -> bool:
+            nonlocal instead
+            instead = await self._last_check.state_instead(job)
+            if instead is None and self.clock() >= job.lease_until:
+                instead = DeliveryState.PENDING
+            return instead is None
+
         try:
-            prepared = await self._in_thread(self._prepare, job)
+            envelope = await self._in_thread(self._envelope, job)
         except PermanentError as error:
             answer = Answer(kind=Kind.REFUSED_HERE, text=printable_reply(str(error)))
         except Exception as error:
@@ -247,26 +316,29 @@ class Worker:
                 log.exception("a mail cannot be made in a way we did not foresee")
             answer = Answer(kind=Kind.LOST, text=printable_reply(str(error)))
         else:
-            if isinstance(prepared, DeliveryState):
-                return Outcome(state=prepared)
-            answer = await connection.send(prepared)
+            answer = await connection.send(envelope, wanted)
+        if instead is not None:
+            return Outcome(state=instead)
         return judge(
             answer,
             attempt=job.attempt,
             first_attempt_at=job.first_attempt_at,
             now=self.clock(),
+            resend=self.post.resend,
+            domain_takes_mail=job.refused_before
+            and not self._refused.is_known(connection.relay.name, job.domain),
         )
 
-    def _prepare(self, job: Job) -> Envelope | DeliveryState:
-        """What to hand over; or the state the row should have instead, asked as late as can be."""
-        if self.clock() >= job.lease_until:
-            return DeliveryState.PENDING
-        envelope = self._envelope(job, self._rendering(job.rendering_id))
-        with self.db.read() as conn:
-            return self.ledger.still_wanted(conn, job) or envelope
+    async def _unwanted(self, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]:
+        def ask() -> Mapping[int, DeliveryState]:
+            with self.db.read() as conn:
+                return self.claims.unwanted(conn, jobs)
 
-    def _envelope(self, job: Job, rendering: Rendering) -> Envelope:
+        return await self._in_thread(ask)
+
+    def _envelope(self, job: Job) -> Envelope:
         """The same bytes at every attempt: all that goes in comes from stored facts."""
+        rendering = self._rendering(job.rendering_id)
         message = compose(
             rendering,
             Recipient(address=job.address, name=job.name),
@@ -304,6 +376,13 @@ class Worker:
             self._woken.set()
         elif len(self._verdicts) == 1:
             asyncio.get_running_loop().call_later(_TICK, self._woken.set)
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and not self.trouble:
+            log.error("the books cannot be kept; sending waits", reason=trouble)
+        elif self.trouble and not trouble:
+            log.info("the books can be kept again; sending goes on")
+        self.trouble = trouble
 
     async def _wait(self, seconds: float) -> None:
         """Until something happened, or so long."""

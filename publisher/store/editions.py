@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from publisher.core.edition import Edition, Reader
 from publisher.core.identity import stable_hash
@@ -30,7 +30,6 @@ from publisher.store.tables import (
     variant_article,
 )
 
-_GOING_OUT = (EditionState.PLANNING, EditionState.SENDING)
 _AT_ONCE = 1000  # ids in one statement
 NOT_GIVEN = (DeliveryState.CANCELLED, DeliveryState.SUPPRESSED, DeliveryState.FAILED)
 """A delivery that ended so has given its reader nothing."""
@@ -124,6 +123,7 @@ def next_readers(
             subscription.c.after_seq,
             subscription.c.categories,
             subscriber.c.locale,
+            subscriber.c.address_key,
         )
         .join(subscriber, subscriber.c.id == subscription.c.subscriber_id)
         .where(
@@ -149,6 +149,7 @@ def next_readers(
             after_seq=row.after_seq,
             choice=row.categories,
             locale=row.locale,
+            domain=row.address_key.rpartition("@")[2],
         )
         for row in rows
     ]
@@ -218,8 +219,8 @@ def enqueue(
                     "edition_id": of.id,
                     "subscriber_id": reader.subscriber_id,
                     "variant_id": variant_id,
+                    "domain": reader.domain,
                     "state": DeliveryState.PENDING,
-                    "next_attempt_at": of.planned_at,
                 }
                 for reader in readers
             ],
@@ -271,49 +272,6 @@ def finish(conn: Connection, now: datetime) -> int:
         update(edition)
         .where(edition.c.state == EditionState.SENDING, ~still_open)
         .values(state=EditionState.FINISHED, finished_at=now)
-    )
-    return int(result.rowcount)
-
-
-def pause(conn: Connection, newsletter_slug: str) -> int:
-    """Hold what goes out; returns how many editions."""
-    return _set_state(conn, newsletter_slug, _GOING_OUT, {"state": EditionState.PAUSED})
-
-
-def resume(conn: Connection, newsletter_slug: str) -> int:
-    """Let paused editions go on where they were held."""
-    state = case((edition.c.planned, EditionState.SENDING.value), else_=EditionState.PLANNING.value)
-    return _set_state(conn, newsletter_slug, (EditionState.PAUSED,), {"state": state})
-
-
-def cancel(conn: Connection, newsletter_slug: str, now: datetime) -> int:
-    """Give up what has not gone out; a mail being handed over is settled by its worker."""
-    former = (*_GOING_OUT, EditionState.PAUSED)
-    ids = select(edition.c.id).where(
-        edition.c.newsletter == newsletter_slug, edition.c.state.in_(former)
-    )
-    conn.execute(
-        update(delivery)
-        .where(
-            delivery.c.edition_id.in_(ids),
-            delivery.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
-        )
-        .values(state=DeliveryState.CANCELLED, answered_at=now)
-    )
-    ended = {"state": EditionState.CANCELLED, "finished_at": now}
-    return _set_state(conn, newsletter_slug, former, ended)
-
-
-def _set_state(
-    conn: Connection,
-    newsletter_slug: str,
-    former: Collection[EditionState],
-    values: Mapping[str, object],
-) -> int:
-    result = conn.execute(
-        update(edition)
-        .where(edition.c.newsletter == newsletter_slug, edition.c.state.in_(list(former)))
-        .values(**values)
     )
     return int(result.rowcount)
 

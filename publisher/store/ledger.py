@@ -1,121 +1,35 @@
 """The delivery ledger: which mail to whom is open, claimed or settled, and what the server said."""
 
-import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, func, select, update
-
-from publisher.core.delivery import Claimed, Job, Verdict
-from publisher.core.model import (
-    OPEN_STATES,
-    DeliveryState,
-    EditionState,
-    SubscriberState,
-    SubscriptionState,
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
 )
-from publisher.store import renderings
-from publisher.store.tables import delivery, edition, subscriber, subscription
+
+from publisher.core.delivery import Verdict
+from publisher.core.model import OPEN_STATES, DeliveryState, EditionState
+from publisher.store.tables import UtcDateTime, bounce, delivery, edition
 
 _CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 _UNTRIED = (DeliveryState.PENDING, DeliveryState.CANCELLED, DeliveryState.SUPPRESSED)
-_GOING_OUT = (EditionState.PLANNING, EditionState.SENDING)
-_CANCELLED = select(edition.c.id).where(edition.c.state == EditionState.CANCELLED)
-
-
-def claim(
-    conn: Connection,
-    *,
-    now: datetime,
-    due_by: datetime,
-    limit: int,
-    lease: timedelta,
-    fingerprints: Mapping[str, str],
-) -> Claimed:
-    """Take up to `limit` rows due by then of editions that go out, for as long as the lease runs.
-
-    A row takes the current rendering of its variant at its first attempt and keeps it.
-    `fingerprints`, by newsletter, tell renderings made with other templates or settings from
-    current ones; a newsletter without one is not sent.
-    """
-    rows = conn.execute(
-        select(
-            delivery.c.id,
-            delivery.c.variant_id,
-            delivery.c.rendering_id,
-            delivery.c.attempt,
-            delivery.c.first_attempt_at,
-            delivery.c.edition_id,
-            edition.c.newsletter,
-            edition.c.planned_at,
-            subscriber.c.id.label("subscriber_id"),
-            subscriber.c.address,
-            subscriber.c.name,
-            subscription.c.id.label("subscription_id"),
-        )
-        .join(edition, edition.c.id == delivery.c.edition_id)
-        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .join(
-            subscription,
-            (subscription.c.subscriber_id == subscriber.c.id)
-            & (subscription.c.newsletter == edition.c.newsletter),
-        )
-        .where(
-            delivery.c.state.in_(_CLAIMABLE),
-            delivery.c.next_attempt_at <= due_by,
-            edition.c.state.in_(_GOING_OUT),
-            edition.c.newsletter.in_(sorted(fingerprints)),
-        )
-        .order_by(delivery.c.next_attempt_at, delivery.c.id)
-        .limit(limit)
-        .with_for_update(of=delivery, skip_locked=True)
-    ).all()
-    fresh = {row.variant_id for row in rows if row.rendering_id is None}
-    current = renderings.current(conn, fresh, set(fingerprints.values()))
-    token = secrets.token_hex(8)
-    lease_until = now + lease
-    jobs = [
-        Job(
-            delivery_id=row.id,
-            claim=token,
-            lease_until=lease_until,
-            attempt=row.attempt + 1,
-            first_attempt_at=row.first_attempt_at or now,
-            rendering_id=row.rendering_id or current[row.variant_id],
-            edition_id=row.edition_id,
-            newsletter=row.newsletter,
-            planned_at=row.planned_at,
-            subscriber_id=row.subscriber_id,
-            subscription_id=row.subscription_id,
-            address=row.address,
-            name=row.name,
-        )
-        for row in rows
-        if row.rendering_id is not None or row.variant_id in current
-    ]
-    if jobs:
-        conn.execute(
-            update(delivery)
-            .where(delivery.c.id == bindparam("b_id"))
-            .values(
-                state=DeliveryState.SENDING,
-                claim=token,
-                lease_until=lease_until,
-                attempt=bindparam("b_attempt"),
-                first_attempt_at=bindparam("b_first"),
-                rendering_id=bindparam("b_rendering"),
-            ),
-            [
-                {
-                    "b_id": job.delivery_id,
-                    "b_attempt": job.attempt,
-                    "b_first": job.first_attempt_at,
-                    "b_rendering": job.rendering_id,
-                }
-                for job in jobs
-            ],
-        )
-    return Claimed(jobs=jobs, to_render=sorted(fresh.difference(current)))
+GOING_OUT = (EditionState.PLANNING, EditionState.SENDING)
+OF_CANCELLED = delivery.c.edition_id.in_(
+    select(edition.c.id).where(edition.c.state == EditionState.CANCELLED)
+)
+GIVEN_UP = case(
+    (delivery.c.in_doubt, DeliveryState.UNCERTAIN.value), else_=DeliveryState.CANCELLED.value
+)
+"""What a mail is that goes out no more: what may have arrived stays uncertain."""
 
 
 def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
@@ -124,6 +38,7 @@ def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
     A worker that woke up after its lease was taken over changes nothing. A row that was given
     back, or turned out to be wanted no more, was not attempted: the claim leaves no trace in it.
     """
+    _note_bounces(conn, verdicts, now)
     untried = [each for each in verdicts if each.outcome.state in _UNTRIED]
     tried = [each for each in verdicts if each.outcome.state not in _UNTRIED]
     count = _let_go(conn, untried) + _write_answers(conn, tried, now)
@@ -134,66 +49,11 @@ def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
             .where(
                 delivery.c.id.in_(still_open),
                 delivery.c.state.in_(_CLAIMABLE),
-                delivery.c.edition_id.in_(_CANCELLED),
+                OF_CANCELLED,
             )
-            .values(state=DeliveryState.CANCELLED)
+            .values(state=GIVEN_UP)
         )
     return count
-
-
-def still_wanted(conn: Connection, job: Job) -> DeliveryState | None:
-    """None while the mail may go out; else the state its row should have instead.
-
-    Asked right before MAIL, since the reader may have left, or an operator paused the edition,
-    after the row was claimed.
-    """
-    row = conn.execute(
-        select(
-            delivery.c.claim,
-            edition.c.state.label("edition_state"),
-            subscription.c.state.label("subscription_state"),
-            subscriber.c.state.label("subscriber_state"),
-        )
-        .join(edition, edition.c.id == delivery.c.edition_id)
-        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .join(
-            subscription,
-            (subscription.c.subscriber_id == subscriber.c.id)
-            & (subscription.c.newsletter == edition.c.newsletter),
-        )
-        .where(delivery.c.id == job.delivery_id)
-    ).first()
-    if row is None or row.claim != job.claim:
-        return DeliveryState.CANCELLED
-    if row.subscriber_state in (SubscriberState.SUPPRESSED, SubscriberState.ERASED):
-        return DeliveryState.SUPPRESSED
-    if row.subscription_state != SubscriptionState.CONFIRMED:
-        return DeliveryState.CANCELLED
-    if row.edition_state == EditionState.PAUSED:
-        return DeliveryState.PENDING
-    return None if row.edition_state in _GOING_OUT else DeliveryState.CANCELLED
-
-
-def reclaim(conn: Connection, now: datetime, *, all_workers: bool) -> int:
-    """Take back rows whose worker is gone; returns how many: each may have been sent or not.
-
-    They are sent again; what was cancelled meanwhile stays uncertain. `all_workers`: no other
-    worker can be alive (the caller holds the lock), so no lease counts.
-    """
-    gone = delivery.c.state == DeliveryState.SENDING
-    if not all_workers:
-        gone &= delivery.c.lease_until < now
-    never_again = conn.execute(
-        update(delivery)
-        .where(gone, delivery.c.edition_id.in_(_CANCELLED))
-        .values(state=DeliveryState.UNCERTAIN, claim=None, lease_until=None)
-    )
-    once_more = conn.execute(
-        update(delivery)
-        .where(gone)
-        .values(state=DeliveryState.PENDING, next_attempt_at=now, claim=None, lease_until=None)
-    )
-    return int(never_again.rowcount + once_more.rowcount)
 
 
 def hasten(conn: Connection, now: datetime) -> int:
@@ -227,13 +87,13 @@ def settle_variant(
             state=state,
             reply=reason,
             answered_at=now,
-            next_attempt_at=next_attempt_at or delivery.c.next_attempt_at,
+            next_attempt_at=next_attempt_at,
         )
     )
 
 
-def cancel_open(conn: Connection, subscriber_id: int, newsletter: str, state: DeliveryState) -> int:
-    """Settle what a reader of a newsletter has not been sent yet (a claimed row: its worker)."""
+def cancel_open(conn: Connection, subscriber_id: int, newsletter: str) -> int:
+    """Give up what a reader of a newsletter has not been sent yet (a claimed row: its worker)."""
     editions = select(edition.c.id).where(edition.c.newsletter == newsletter)
     result = conn.execute(
         update(delivery)
@@ -242,7 +102,7 @@ def cancel_open(conn: Connection, subscriber_id: int, newsletter: str, state: De
             delivery.c.edition_id.in_(editions),
             delivery.c.state.in_(_CLAIMABLE),
         )
-        .values(state=state)
+        .values(state=GIVEN_UP)
     )
     return int(result.rowcount)
 
@@ -261,9 +121,28 @@ def open_count(conn: Connection) -> int:
         conn.execute(
             select(func.count())
             .select_from(delivery.join(edition, edition.c.id == delivery.c.edition_id))
-            .where(delivery.c.state.in_(OPEN_STATES), edition.c.state.in_(_GOING_OUT))
+            .where(delivery.c.state.in_(OPEN_STATES), edition.c.state.in_(GOING_OUT))
         ).scalar_one()
     )
+
+
+def _note_bounces(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
+    """A server that says at once that there is no such address has bounced the mail as well."""
+    for each in verdicts:
+        if each.outcome.hard:
+            conn.execute(
+                insert(bounce).from_select(
+                    ["subscriber_id", "edition_id", "kind", "status", "diagnostic", "received_at"],
+                    select(
+                        delivery.c.subscriber_id,
+                        delivery.c.edition_id,
+                        literal("hard"),
+                        literal(each.outcome.enhanced_status),
+                        literal(each.outcome.reply),
+                        literal(now, UtcDateTime),
+                    ).where(delivery.c.id == each.delivery_id, delivery.c.claim == each.claim),
+                )
+            )
 
 
 def _let_go(conn: Connection, verdicts: Sequence[Verdict]) -> int:
@@ -274,7 +153,10 @@ def _let_go(conn: Connection, verdicts: Sequence[Verdict]) -> int:
         update(delivery)
         .where(delivery.c.id == bindparam("b_id"), delivery.c.claim == bindparam("b_claim"))
         .values(
-            state=bindparam("b_state"),
+            state=case(
+                (bindparam("b_state") == DeliveryState.CANCELLED.value, GIVEN_UP),
+                else_=bindparam("b_state"),
+            ),
             attempt=delivery.c.attempt - 1,
             first_attempt_at=case((first, None), else_=delivery.c.first_attempt_at),
             rendering_id=case((first, None), else_=delivery.c.rendering_id),
@@ -297,12 +179,16 @@ def _write_answers(conn: Connection, verdicts: Sequence[Verdict], now: datetime)
         .where(delivery.c.id == bindparam("b_id"), delivery.c.claim == bindparam("b_claim"))
         .values(
             state=bindparam("b_state"),
-            next_attempt_at=func.coalesce(bindparam("b_next"), delivery.c.next_attempt_at),
+            next_attempt_at=bindparam("b_next"),
+            in_doubt=or_(delivery.c.in_doubt, bindparam("b_in_doubt", type_=Boolean)),
             smtp_status=bindparam("b_status"),
             enhanced_status=bindparam("b_enhanced"),
             reply=bindparam("b_reply"),
             relay=bindparam("b_relay"),
-            answered_at=now,
+            # What is uncertain waits for the operator's word.
+            answered_at=case(
+                (bindparam("b_state") == DeliveryState.UNCERTAIN.value, None), else_=now
+            ),
             claim=None,
             lease_until=None,
         ),
@@ -316,6 +202,7 @@ def _write_answers(conn: Connection, verdicts: Sequence[Verdict], now: datetime)
                 "b_enhanced": each.outcome.enhanced_status,
                 "b_reply": each.outcome.reply,
                 "b_relay": each.relay,
+                "b_in_doubt": each.outcome.in_doubt,
             }
             for each in verdicts
         ],

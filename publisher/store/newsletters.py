@@ -10,7 +10,7 @@ from publisher.core.schedule import slot_key
 from publisher.core.selection import choose
 from publisher.core.wishes import Wishes, slot_for
 from publisher.errors import PermanentError
-from publisher.store import counter, editions, slots
+from publisher.store import control, counter, slots
 from publisher.store.tables import newsletter, slot, subscription
 
 GRACE = timedelta(days=1)
@@ -70,7 +70,7 @@ def give_up(conn: Connection, now: datetime) -> int:
     retired = conn.execute(
         select(newsletter.c.slug).where(newsletter.c.retired_at <= now - GRACE)
     ).scalars()
-    return sum(editions.cancel(conn, slug, now) for slug in retired.all())
+    return sum(control.cancel(conn, slug, now) for slug in retired.all())
 
 
 def _move_slots(conn: Connection, configured: Sequence[Newsletter], now: datetime) -> None:

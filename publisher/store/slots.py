@@ -110,11 +110,11 @@ def _has_readers() -> ColumnElement[bool]:
 
 
 def _offered() -> Select[Any]:  # Any: a row of `slot`
-    """The slots of newsletters that are not retired."""
+    """The slots of newsletters that are neither retired nor paused."""
     return (
         select(slot)
         .join(newsletter, newsletter.c.slug == slot.c.newsletter)
-        .where(newsletter.c.retired_at.is_(None))
+        .where(newsletter.c.retired_at.is_(None), newsletter.c.paused_at.is_(None))
     )
 
 

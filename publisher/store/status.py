@@ -7,7 +7,18 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from publisher.core.edition import Slot
-from publisher.store import ledger, publication, quarantine, shelf, slots, subscribers
+from publisher.core.refusal import Refusal
+from publisher.store import (
+    control,
+    ledger,
+    publication,
+    quarantine,
+    refusals,
+    shelf,
+    slots,
+    subscribers,
+    uncertain,
+)
 from publisher.store.quarantine import Quarantined
 
 
@@ -26,6 +37,11 @@ class Status:
     """By state."""
     backlog: int
     """Mails still to go out."""
+    uncertain: int
+    """Mails that wait for the operator's word."""
+    paused: Mapping[str, str]
+    """Newsletters that are, and why (empty: an operator did)."""
+    refusals: Sequence[Refusal]
     quarantined: int
     quarantine: Sequence[Quarantined]
     """The newest of them."""
@@ -40,6 +56,9 @@ def read(conn: Connection) -> Status:
         next_due=slots.next_dues(conn, 5),
         deliveries=ledger.counts(conn),
         backlog=ledger.open_count(conn),
+        uncertain=uncertain.count(conn),
+        paused=control.paused(conn),
+        refusals=refusals.listing(conn),
         quarantined=quarantine.count(conn),
         quarantine=quarantine.listing(conn, 20),
     )

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, func, insert, select, update
 from publisher.core.addresses import normalise
 from publisher.core.model import (
     Cadence,
-    DeliveryState,
     Newsletter,
     SubscriberState,
     SubscriptionState,
@@ -206,7 +205,7 @@ def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetim
             consent={**row.consent, "ended_at": now.isoformat(), "ended_by": by},
         )
     )
-    ledger.cancel_open(conn, row.subscriber_id, row.newsletter, DeliveryState.CANCELLED)
+    ledger.cancel_open(conn, row.subscriber_id, row.newsletter)
     return True
 
 

@@ -169,6 +169,10 @@ newsletter = Table(
     Column("title", Text, nullable=False),
     Column("categories", JSON, nullable=False),  # a Choice
     Column("retired_at", UtcDateTime),
+    Column("paused_at", UtcDateTime),  # nothing of it is planned or sent
+    Column("pause_reason", Text, nullable=False, default=""),
+    Column("watched_since", UtcDateTime),  # what bounced before pauses it no more: it was resumed
+    Column("rate", Integer),  # mails a minute at most; null: as many as the relays take
 )
 
 subscriber = Table(
@@ -282,7 +286,8 @@ notice = Table(
     UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
 )
 
-_CLAIMABLE = text("state IN ('pending', 'deferred')")
+_PENDING = text("state = 'pending'")
+_DEFERRED = text("state = 'deferred'")
 _IN_FLIGHT = text("state = 'sending'")
 
 delivery = Table(
@@ -294,9 +299,11 @@ delivery = Table(
     Column("subscriber_id", BigInteger, _ref("subscriber.id")),
     Column("variant_id", BigInteger, _ref("variant.id")),
     Column("rendering_id", BigInteger, _ref("rendering.id")),  # taken at the first attempt
+    Column("domain", String, nullable=False, default=""),  # that the mail goes to
     Column("state", String, nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
-    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("next_attempt_at", UtcDateTime),  # of what is deferred; what is pending is due
+    Column("in_doubt", Boolean, nullable=False, default=False),  # it may have arrived already
     Column("claim", String),
     Column("lease_until", UtcDateTime),
     Column("smtp_status", Integer),
@@ -308,17 +315,37 @@ delivery = Table(
     CheckConstraint("(edition_id IS NULL) <> (notice_id IS NULL)", name="one_origin"),
     UniqueConstraint("edition_id", "subscriber_id", name="uq_delivery_reader"),
     Index(
-        "ix_delivery_due",
+        "ix_delivery_pending",
+        "edition_id",
+        "id",
+        "domain",
+        sqlite_where=_PENDING,
+        postgresql_where=_PENDING,
+    ),
+    Index(
+        "ix_delivery_deferred",
         "next_attempt_at",
         "id",
-        sqlite_where=_CLAIMABLE,
-        postgresql_where=_CLAIMABLE,
+        "domain",
+        sqlite_where=_DEFERRED,
+        postgresql_where=_DEFERRED,
     ),
     Index(
         "ix_delivery_in_flight", "lease_until", sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT
     ),
     Index("ix_delivery_subscriber", "subscriber_id"),
     Index("ix_delivery_variant", "variant_id", "state"),
+)
+
+# A receiving domain that refuses our mail through a relay (domain "": the relay itself does).
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("relay", String, primary_key=True),
+    Column("domain", String, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )
 
 suppression = Table(
@@ -339,4 +366,5 @@ bounce = Table(
     Column("status", String, nullable=False, default=""),
     Column("diagnostic", Text, nullable=False, default=""),
     Column("received_at", UtcDateTime, nullable=False),
+    Index("ix_bounce_kind", "kind", "received_at"),
 )

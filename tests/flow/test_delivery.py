@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, update
 from publisher.core.relay import Relay, parse_relay
 from publisher.delivery import worker as worker_module
 from publisher.delivery.connection import Connection, Envelope, RelayError
-from publisher.store import editions, engine, subscribers
+from publisher.store import control, engine, subscribers
 from publisher.store.tables import subscriber, subscription
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
@@ -490,12 +490,12 @@ def _suppress(room: Newsroom) -> None:
 
 def _pause(room: Newsroom) -> None:
     with room.app.db.write() as conn:
-        editions.pause(conn, "daily")
+        control.pause(conn, "daily", room.now)
 
 
 def _cancel(room: Newsroom) -> None:
     with room.app.db.write() as conn:
-        editions.cancel(conn, "daily", room.now)
+        control.cancel(conn, "daily", room.now)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,21 @@ from sqlalchemy import func, select, update
 from publisher.core.delivery import Job, Verdict
 from publisher.core.intake import Offered
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, Rendering, Site
-from publisher.core.outcome import Answer, Kind, Outcome, judge
+from publisher.core.outcome import Answer, Kind, Outcome, Stage, judge
+from publisher.core.room import Room
 from publisher.kit import resources
 from publisher.kit.jinja import environment
 from publisher.newsletters.renderings import RETRY, Renderer
-from publisher.store import articles, editions, ledger, renderings, schema, subscribers
+from publisher.store import (
+    articles,
+    claims,
+    control,
+    editions,
+    ledger,
+    renderings,
+    schema,
+    subscribers,
+)
 from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, rendering, subscriber, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -62,11 +72,11 @@ class Desk:
         """As a worker does it: what needs a rendering gets one, then the rows are taken."""
         for _ in range(5):
             with self.world.db.write() as conn:
-                got = ledger.claim(
+                got = claims.claim(
                     conn,
                     now=self.world.now,
                     due_by=due_by or self.world.now,
-                    limit=limit,
+                    room=Room(limit),
                     lease=LEASE,
                     fingerprints=self.renderer.fingerprints,
                 )
@@ -91,11 +101,11 @@ class Desk:
 
     def still_wanted(self, job: Job) -> DeliveryState | None:
         with self.world.db.read() as conn:
-            return ledger.still_wanted(conn, job)
+            return claims.unwanted(conn, [job]).get(job.delivery_id)
 
-    def reclaim(self, *, all_workers: bool = True) -> int:
+    def reclaim(self, *, all_workers: bool = True, resend: bool = True) -> int:
         with self.world.db.write() as conn:
-            return ledger.reclaim(conn, self.world.now, all_workers=all_workers)
+            return claims.reclaim(conn, self.world.now, all_workers=all_workers, resend=resend)
 
     def finish(self) -> int:
         with self.world.db.write() as conn:
@@ -240,12 +250,12 @@ def test_what_is_deferred_can_be_hastened(desk: Desk) -> None:
 def test_of_paused_editions_nothing_is_claimed_until_they_go_on(desk: Desk) -> None:
     desk.digest_for("ada")
     with desk.world.db.write() as conn:
-        assert editions.pause(conn, "daily") == 1
+        assert control.pause(conn, "daily", desk.world.now) == 1
     assert desk.claim() == []
     with desk.world.db.read() as conn:
         assert ledger.open_count(conn) == 0
     with desk.world.db.write() as conn:
-        assert editions.resume(conn, "daily") == 1
+        assert control.resume(conn, "daily", desk.world.now) == 1
     assert len(desk.claim()) == 1
 
 
@@ -302,10 +312,12 @@ def test_waiting_for_a_relay_does_not_use_up_the_days_of_a_mail(desk: Desk) -> N
     desk.world.wait(days=4)
     [job] = desk.claim()
     greylisted = judge(
-        Answer(kind=Kind.ANSWERED, code=450, text="4.7.1 later"),
+        Answer(kind=Kind.ANSWERED, stage=Stage.RCPT, code=450, text="4.7.1 later"),
         attempt=job.attempt,
         first_attempt_at=job.first_attempt_at,
         now=desk.world.now,
+        resend=True,
+        domain_takes_mail=False,
     )
     assert greylisted.state is DeliveryState.DEFERRED
 
@@ -373,7 +385,7 @@ def test_an_edition_paused_after_the_claim_is_held(desk: Desk) -> None:
     desk.digest_for("ada")
     [job] = desk.claim()
     with desk.world.db.write() as conn:
-        editions.pause(conn, "daily")
+        control.pause(conn, "daily", desk.world.now)
     assert desk.still_wanted(job) is DeliveryState.PENDING
 
 
@@ -381,7 +393,7 @@ def test_an_edition_cancelled_after_the_claim_is_given_up(desk: Desk) -> None:
     desk.digest_for("ada")
     [job] = desk.claim()
     with desk.world.db.write() as conn:
-        editions.cancel(conn, "daily", desk.world.now)
+        control.cancel(conn, "daily", desk.world.now)
     assert desk.still_wanted(job) is DeliveryState.CANCELLED
 
 
@@ -404,7 +416,7 @@ def test_a_cancelled_edition_leaves_nothing_open(desk: Desk) -> None:
     desk.digest_for("ada", "bo", "cy", "di")
     ada, bo, _cy = desk.claim(3)
     with desk.world.db.write() as conn:
-        editions.cancel(conn, "daily", desk.world.now)
+        control.cancel(conn, "daily", desk.world.now)
     desk.defer([ada])
     desk.answer([bo], GIVEN_BACK)
     assert desk.reclaim() == 1
@@ -641,6 +653,8 @@ class Books(RuleBasedStateMachine):
             attempt=job.attempt,
             first_attempt_at=job.first_attempt_at,
             now=self.desk.world.now,
+            resend=True,
+            domain_takes_mail=False,
         )
         if (state := self.desk.still_wanted(job)) is not None:
             outcome = Outcome(state=state)
@@ -658,7 +672,7 @@ class Books(RuleBasedStateMachine):
     def the_operator_acts(self, what: str) -> None:
         with self.db.write() as conn:
             if what == "cancel":
-                editions.cancel(conn, "daily", self.desk.world.now)
+                control.cancel(conn, "daily", self.desk.world.now)
             else:
                 getattr(editions, what)(conn, "daily")
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from publisher.core.model import Cadence, DeliveryState, EditionState
 from publisher.newsletters import plan
-from publisher.store import articles, editions, newsletters, publication, schema, slots
+from publisher.store import articles, control, editions, newsletters, publication, schema, slots
 from publisher.store.engine import Database
 from publisher.store.tables import article, category, delivery, edition, subscriber, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -357,7 +357,7 @@ def test_cancelled_editions_send_nothing_more(world: World) -> None:
     world.publish("one")
     world.wait(days=1).plan()
     with world.db.write() as conn:
-        assert editions.cancel(conn, "daily", world.now) == 1
+        assert control.cancel(conn, "daily", world.now) == 1
         states = conn.execute(select(delivery.c.state)).scalars().all()
     assert states == [DeliveryState.CANCELLED]
 

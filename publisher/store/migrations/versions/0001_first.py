@@ -89,6 +89,10 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("categories", sa.JSON(), nullable=False),
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pause_reason", sa.Text(), nullable=False),
+        sa.Column("watched_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rate", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_newsletter")),
     )
     op.create_table(
@@ -115,6 +119,15 @@ def upgrade() -> None:
         sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
         sa.UniqueConstraint("source", "document", "item", name="uq_quarantine_item"),
+    )
+    op.create_table(
+        "refusal",
+        sa.Column("relay", sa.String(), nullable=False),
+        sa.Column("domain", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("relay", "domain", name=op.f("pk_refusal")),
     )
     op.create_table(
         "subscriber",
@@ -265,6 +278,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bounce")),
     )
+    op.create_index("ix_bounce_kind", "bounce", ["kind", "received_at"], unique=False)
     op.create_index(op.f("ix_bounce_subscriber_id"), "bounce", ["subscriber_id"], unique=False)
     op.create_table(
         "variant",
@@ -324,9 +338,11 @@ def upgrade() -> None:
         sa.Column("subscriber_id", sa.BigInteger(), nullable=True),
         sa.Column("variant_id", sa.BigInteger(), nullable=True),
         sa.Column("rendering_id", sa.BigInteger(), nullable=True),
+        sa.Column("domain", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_doubt", sa.Boolean(), nullable=False),
         sa.Column("claim", sa.String(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("smtp_status", sa.Integer(), nullable=True),
@@ -364,12 +380,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("notice_id", name=op.f("uq_delivery_notice_id")),
     )
     op.create_index(
-        "ix_delivery_due",
+        "ix_delivery_deferred",
         "delivery",
-        ["next_attempt_at", "id"],
+        ["next_attempt_at", "id", "domain"],
         unique=False,
-        sqlite_where=sa.text("state IN ('pending', 'deferred')"),
-        postgresql_where=sa.text("state IN ('pending', 'deferred')"),
+        sqlite_where=sa.text("state = 'deferred'"),
+        postgresql_where=sa.text("state = 'deferred'"),
     )
     op.create_index(
         "ix_delivery_in_flight",
@@ -378,6 +394,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'sending'"),
         postgresql_where=sa.text("state = 'sending'"),
+    )
+    op.create_index(
+        "ix_delivery_pending",
+        "delivery",
+        ["edition_id", "id", "domain"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index("ix_delivery_subscriber", "delivery", ["subscriber_id"], unique=False)
     op.create_index("ix_delivery_variant", "delivery", ["variant_id", "state"], unique=False)

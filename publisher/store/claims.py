@@ -1,0 +1,300 @@
+"""Which mails a worker takes in hand next, for as long as its lease runs; and taking them back."""
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal_column, select, update
+
+from publisher.core.delivery import Claimed, Job
+from publisher.core.model import (
+    Cadence,
+    DeliveryState,
+    EditionState,
+    SubscriberState,
+    SubscriptionState,
+)
+from publisher.core.room import Room
+from publisher.store import control, refusals, renderings
+from publisher.store.ledger import GOING_OUT, OF_CANCELLED
+from publisher.store.tables import delivery, edition, slot, subscriber, subscription
+
+MOST_UNRENDERED = 200
+"""Variants without a rendering that are looked for at a time."""
+
+# Written out: SQLite uses a partial index only for a condition that it can read.
+_PENDING = delivery.c.state == literal_column("'pending'")
+_DEFERRED = delivery.c.state == literal_column("'deferred'")
+_SENDING = delivery.c.state == literal_column("'sending'")
+
+
+def claim(
+    conn: Connection,
+    *,
+    now: datetime,
+    due_by: datetime,
+    room: Room,
+    lease: timedelta,
+    fingerprints: Mapping[str, str],
+    without: Collection[int] = (),
+) -> Claimed:
+    """Take as many due mails as there is room for, of editions that go out.
+
+    Deferred mails that are due by `due_by` come first, then alerts, then digests; none of these
+    takes more than half of what is left while others wait. A row takes the current rendering of its
+    variant at its first attempt and keeps it. `fingerprints`, by newsletter, tell renderings made
+    with other templates or settings from current ones; a newsletter without one is not sent.
+    `without`: variants whose rendering is being made.
+    """
+    taking = _Taking(conn, now, lease, fingerprints, room, set(without))
+    deferred = _rows().where(_DEFERRED, delivery.c.next_attempt_at <= due_by)
+    sources = [deferred.order_by(delivery.c.next_attempt_at, delivery.c.id)] + [
+        _rows().where(_PENDING, delivery.c.edition_id == each).order_by(delivery.c.id)
+        for each in _with_pending(conn, fingerprints)
+    ]
+    for source in sources:
+        taking.take(source, (room.free + 1) // 2)
+    for source in sources:
+        taking.take(source, room.free)
+    return Claimed(
+        jobs=taking.jobs,
+        to_render=sorted(taking.unrendered.difference(without)),
+        rates=control.rates(conn),
+        refusals=refusals.listing(conn),
+    )
+
+
+class _Taking:
+    def __init__(
+        self,
+        conn: Connection,
+        now: datetime,
+        lease: timedelta,
+        fingerprints: Mapping[str, str],
+        room: Room,
+        unrendered: set[int],
+    ) -> None:
+        self._conn = conn
+        self._now = now
+        self._lease_until = now + lease
+        self._fingerprints = fingerprints
+        self._room = room
+        self._token = secrets.token_hex(8)
+        self.unrendered = unrendered
+        self.jobs: list[Job] = []
+
+    def take(self, source: Select[Any], limit: int) -> None:
+        """Claim up to so many rows of the source, as far as there is room."""
+        while limit > 0 and self._room.free > 0 and len(self.unrendered) < MOST_UNRENDERED:
+            rows = self._conn.execute(
+                source.where(
+                    delivery.c.domain.not_in(self._room.full_domains),
+                    edition.c.newsletter.in_(sorted(self._fingerprints)),
+                    edition.c.newsletter.not_in(self._room.full_newsletters),
+                    # A row that has its rendering does not wait for another.
+                    delivery.c.rendering_id.is_not(None)
+                    | delivery.c.variant_id.not_in(sorted(self.unrendered)),
+                ).limit(limit)
+            ).all()
+            taken = self._claim(self._ready(rows))
+            if taken == len(rows) or len(rows) < limit:
+                return
+            limit -= taken
+
+    def _ready(self, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], int]]:
+        """Those for which there is room and a rendering, and which rendering."""
+        fresh = {row.variant_id for row in rows if row.rendering_id is None}
+        current = renderings.current(self._conn, fresh, set(self._fingerprints.values()))
+        self.unrendered |= fresh.difference(current)
+        for row in rows:
+            rendering_id = row.rendering_id or current.get(row.variant_id)
+            if rendering_id is not None and self._room.admit(row.domain, row.newsletter):
+                yield row, rendering_id
+
+    def _claim(self, ready: Iterator[tuple[Row[Any], int]]) -> int:
+        jobs = [
+            Job(
+                delivery_id=row.id,
+                claim=self._token,
+                lease_until=self._lease_until,
+                attempt=row.attempt + 1,
+                first_attempt_at=row.first_attempt_at or self._now,
+                rendering_id=rendering_id,
+                edition_id=row.edition_id,
+                newsletter=row.newsletter,
+                planned_at=row.planned_at,
+                subscriber_id=row.subscriber_id,
+                subscription_id=row.subscription_id,
+                address=row.address,
+                name=row.name,
+                domain=row.domain,
+                refused_before=(row.smtp_status or 0) >= 500,
+            )
+            for row, rendering_id in ready
+        ]
+        if jobs:
+            self._conn.execute(
+                update(delivery)
+                .where(delivery.c.id == bindparam("b_id"))
+                .values(
+                    state=DeliveryState.SENDING,
+                    claim=self._token,
+                    lease_until=self._lease_until,
+                    attempt=bindparam("b_attempt"),
+                    first_attempt_at=bindparam("b_first"),
+                    rendering_id=bindparam("b_rendering"),
+                ),
+                [
+                    {
+                        "b_id": job.delivery_id,
+                        "b_attempt": job.attempt,
+                        "b_first": job.first_attempt_at,
+                        "b_rendering": job.rendering_id,
+                    }
+                    for job in jobs
+                ],
+            )
+        self.jobs += jobs
+        return len(jobs)
+
+
+def unwanted(conn: Connection, jobs: Collection[Job]) -> Mapping[int, DeliveryState]:
+    """Which of the claimed mails may not go out any more, and the state their rows should have.
+
+    Asked right before DATA: after the row was claimed the reader may have left, an operator may
+    have paused the edition, or another worker may have taken the row over.
+    """
+    rows = conn.execute(
+        select(
+            delivery.c.id,
+            delivery.c.claim,
+            edition.c.state.label("edition_state"),
+            subscription.c.state.label("subscription_state"),
+            subscriber.c.state.label("subscriber_state"),
+        )
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .join(
+            subscription,
+            (subscription.c.subscriber_id == subscriber.c.id)
+            & (subscription.c.newsletter == edition.c.newsletter),
+        )
+        .where(delivery.c.id.in_([job.delivery_id for job in jobs]))
+    )
+    found = {row.id: row for row in rows}
+    instead: dict[int, DeliveryState] = {}
+    for job in jobs:
+        row = found.get(job.delivery_id)
+        state = DeliveryState.CANCELLED if row is None else _instead(row, job)
+        if state is not None:
+            instead[job.delivery_id] = state
+    return instead
+
+
+def _instead(row: Any, job: Job) -> DeliveryState | None:
+    if row.claim != job.claim:
+        return DeliveryState.CANCELLED
+    if row.subscriber_state in (SubscriberState.SUPPRESSED, SubscriberState.ERASED):
+        return DeliveryState.SUPPRESSED
+    if row.subscription_state != SubscriptionState.CONFIRMED:
+        return DeliveryState.CANCELLED
+    if row.edition_state == EditionState.PAUSED:
+        return DeliveryState.PENDING
+    return None if row.edition_state in GOING_OUT else DeliveryState.CANCELLED
+
+
+def is_in_flight(conn: Connection, subscription_id: int) -> bool:
+    """Whether a mail of this subscription is in the hands of a worker now."""
+    row = conn.execute(
+        select(delivery.c.id)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(
+            subscription,
+            (subscription.c.subscriber_id == delivery.c.subscriber_id)
+            & (subscription.c.newsletter == edition.c.newsletter),
+        )
+        .where(subscription.c.id == subscription_id, _SENDING)
+        .limit(1)
+    ).first()
+    return row is not None
+
+
+def reclaim(conn: Connection, now: datetime, *, all_workers: bool, resend: bool) -> int:
+    """Take back rows whose worker is gone; returns how many: each may have been sent or not.
+
+    With `resend` they are sent again, byte for byte, else they stay uncertain until an operator
+    says; as does what was cancelled meanwhile. `all_workers`: no other worker can be alive (the
+    caller holds the lock), so no lease counts.
+    """
+    gone = _SENDING if all_workers else _SENDING & (delivery.c.lease_until < now)
+    held = gone & OF_CANCELLED if resend else gone
+    uncertain = conn.execute(
+        update(delivery)
+        .where(held)
+        .values(
+            state=DeliveryState.UNCERTAIN,
+            in_doubt=True,
+            reply="the sender ended before the server's answer",
+            claim=None,
+            lease_until=None,
+        )
+    )
+    once_more = conn.execute(
+        update(delivery)
+        .where(gone)
+        .values(state=DeliveryState.PENDING, in_doubt=True, claim=None, lease_until=None)
+    )
+    return int(uncertain.rowcount + once_more.rowcount)
+
+
+def _with_pending(conn: Connection, fingerprints: Collection[str]) -> Sequence[int]:
+    """Editions that go out and have something pending: alerts before digests, the oldest first."""
+    # From one edition of the index to the next, or a million pending rows would be read each time.
+    first = select(func.min(delivery.c.edition_id).label("id")).where(_PENDING)
+    walk = first.cte("pending_edition", recursive=True)
+    following = (
+        select(func.min(delivery.c.edition_id))
+        .where(_PENDING, delivery.c.edition_id > walk.c.id)
+        .scalar_subquery()
+    )
+    walk = walk.union_all(select(following).where(walk.c.id.is_not(None)))
+    rows = conn.execute(
+        select(edition.c.id)
+        .join(walk, walk.c.id == edition.c.id)
+        .join(slot, slot.c.id == edition.c.slot_id)
+        .where(edition.c.state.in_(GOING_OUT), edition.c.newsletter.in_(sorted(fingerprints)))
+        .order_by(slot.c.cadence != Cadence.IMMEDIATE, edition.c.id)
+    )
+    return list(rows.scalars())
+
+
+def _rows() -> Select[Any]:
+    """Deliveries with what a job is made of; locked, and never those another worker looks at."""
+    return (
+        select(
+            delivery.c.id,
+            delivery.c.variant_id,
+            delivery.c.rendering_id,
+            delivery.c.attempt,
+            delivery.c.first_attempt_at,
+            delivery.c.edition_id,
+            delivery.c.domain,
+            delivery.c.smtp_status,
+            edition.c.newsletter,
+            edition.c.planned_at,
+            subscriber.c.id.label("subscriber_id"),
+            subscriber.c.address,
+            subscriber.c.name,
+            subscription.c.id.label("subscription_id"),
+        )
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .join(
+            subscription,
+            (subscription.c.subscriber_id == subscriber.c.id)
+            & (subscription.c.newsletter == edition.c.newsletter),
+        )
+        .where(edition.c.state.in_(GOING_OUT))
+        .with_for_update(of=delivery, skip_locked=True)
+    )

@@ -1,0 +1,65 @@
+"""Who refuses our mail: receiving domains by relay, and relays, each until it is tried again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from publisher.core.refusal import Refusal, next_try
+from publisher.store.tables import refusal
+
+
+def listing(conn: Connection) -> Sequence[Refusal]:
+    """Those whose wait is over too: until a mail is taken, they may refuse the next one."""
+    rows = conn.execute(select(refusal).order_by(refusal.c.domain, refusal.c.relay))
+    return [Refusal(**row._mapping) for row in rows]
+
+
+def note(
+    conn: Connection,
+    relay: str,
+    domain: str,
+    reason: str,
+    now: datetime,
+    until: datetime | None = None,
+) -> None:
+    """Leave the domain in peace for a while; one that refuses several mails at once only once.
+
+    `until`: what the caller knows of the moment to try again.
+    """
+    known = conn.execute(
+        select(refusal)
+        .where(refusal.c.relay == relay, refusal.c.domain == domain)
+        .with_for_update()
+    ).first()
+    if known is None:
+        conn.execute(
+            insert(refusal).values(
+                relay=relay,
+                domain=domain,
+                reason=reason,
+                since=now,
+                until=until or next_try(now, now),
+            )
+        )
+    elif known.until <= now or until is not None:
+        conn.execute(
+            update(refusal)
+            .where(refusal.c.relay == relay, refusal.c.domain == domain)
+            .values(reason=reason, until=until or next_try(known.since, now))
+        )
+
+
+def lift(conn: Connection, relay: str, domain: str) -> None:
+    """It took a mail."""
+    conn.execute(delete(refusal).where(refusal.c.relay == relay, refusal.c.domain == domain))
+
+
+def forget(conn: Connection) -> None:
+    """Try them all again at once: the operator says that the cause is mended."""
+    conn.execute(delete(refusal))
+
+
+def forget_relays(conn: Connection) -> None:
+    """A worker that starts finds out by itself which relays can be used."""
+    conn.execute(delete(refusal).where(refusal.c.domain == ""))
