@@ -37,7 +37,7 @@ class Outages:
         try:
             await connection.open()
         except RelayError as error:
-            self._note(connection.relay, str(error))
+            self.note(connection.relay, str(error))
             raise
         self._outages.pop(connection.relay, None)
 
@@ -46,7 +46,8 @@ class Outages:
         outage = self._outages.get(relay)
         return max(0.0, outage.until - self._seconds()) if outage else 0.0
 
-    def _note(self, relay: Relay, reason: str) -> None:
+    def note(self, relay: Relay, reason: str) -> None:
+        """It cannot be used, for a while that doubles each time."""
         known, now = self._outages.get(relay), self._seconds()
         if known and now < known.until:
             return  # another connection found the same

@@ -19,8 +19,9 @@ from sqlalchemy import Connection as Transaction
 
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
-from publisher.core.outcome import Answer, Kind, Outcome, judge, printable_reply
+from publisher.core.outcome import Answer, Kind, Outcome, Scope, judge
 from publisher.core.relay import Relay
+from publisher.core.replies import printable_reply
 from publisher.delivery.connection import Connection, Envelope, RelayError
 from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
@@ -234,6 +235,9 @@ class Worker:
                 continue
             self._away.pop(connection, None)
             outcome = await self._attempt(connection, job)
+            if outcome.scope is Scope.RELAY:
+                outages.note(connection.relay, f"relay {connection.relay.name}: {outcome.reply}")
+                await connection.close()
             self._settle(job, outcome, connection.relay.name)
 
     async def _attempt(self, connection: Connection, job: Job) -> Outcome:
@@ -249,12 +253,14 @@ class Worker:
         else:
             if isinstance(prepared, DeliveryState):
                 return Outcome(state=prepared)
-            answer = await connection.send(prepared)
+            answer = await connection.send(prepared, _always)
         return judge(
             answer,
             attempt=job.attempt,
             first_attempt_at=job.first_attempt_at,
             now=self.clock(),
+            resend=True,
+            domain_takes_mail=False,
         )
 
     def _prepare(self, job: Job) -> Envelope | DeliveryState:
@@ -314,6 +320,10 @@ class Worker:
 
     async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+
+
+async def _always() -> bool:
+    return True
 
 
 async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:

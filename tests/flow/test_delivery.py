@@ -61,7 +61,7 @@ async def until_(happened: Any, what: str, seconds: float = 20) -> None:
         ("450 4.2.0 Greylisted", "deferred", 450),
         ("421 4.3.2 Going down", "deferred", 421),
         ("550 5.1.1 <ada@reader.example>: no such user", "failed", 550),
-        ("554-5.7.1 Not\r\n554 5.7.1 today", "failed", 554),
+        ("554-5.7.1 Not\r\n554 5.7.1 today", "deferred", 554),
         (Deed.CLOSE, "deferred", None),
         ("354 Go ahead", None, None),
         ("100 Hm", "deferred", None),
@@ -85,9 +85,11 @@ def test_what_a_server_says_decides(
     row = room.row("ada")
     if state is None:  # the right reply at DATA, no reply that may stand elsewhere
         state, status = ("sent", 250) if stage == "DATA" else ("deferred", None)
+    if stage == "MAIL" and status not in (None, 421):
+        state, status = "pending", None  # the relay refuses us: of no reader does it say anything
     assert (row["state"], row["smtp_status"]) == (state, status)
     assert row["reply"].isprintable()
-    assert row["reply"]
+    assert row["reply"] or state == "pending"
     assert "ada@" not in row["reply"]
     assert len(server.arrived) == (stage == "DOT" or state == "sent")
 
@@ -359,9 +361,13 @@ async def test_without_the_tls_that_is_demanded_nothing_is_said(
     with pytest.raises(RelayError):
         await asyncio.wait_for(connection.open(), 10)
     envelope = Envelope(sender="news@news.example", recipient=ADA, message=b"A: b\r\n\r\n")
-    answer = await connection.send(envelope)
+    answer = await connection.send(envelope, _wanted)
     assert answer.kind == "lost"
     assert not [line for line in server.lines if line[:4] in ("MAIL", "AUTH")]
+
+
+async def _wanted() -> bool:
+    return True
 
 
 async def test_a_name_no_host_can_have_is_a_relay_that_is_away() -> None:

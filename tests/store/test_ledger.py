@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from publisher.core.delivery import Job, Verdict
 from publisher.core.intake import Offered
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, Rendering, Site
-from publisher.core.outcome import Answer, Kind, Outcome, judge
+from publisher.core.outcome import Answer, Kind, Outcome, Stage, judge
 from publisher.kit import resources
 from publisher.kit.jinja import environment
 from publisher.newsletters.renderings import RETRY, Renderer
@@ -306,6 +306,8 @@ def test_waiting_for_a_relay_does_not_use_up_the_days_of_a_mail(desk: Desk) -> N
         attempt=job.attempt,
         first_attempt_at=job.first_attempt_at,
         now=desk.world.now,
+        resend=True,
+        domain_takes_mail=False,
     )
     assert greylisted.state is DeliveryState.DEFERRED
 
@@ -629,18 +631,22 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.in_hand)
     @rule(
         data=st.data(),
-        kind=st.sampled_from(Kind),
+        kind=st.sampled_from([each for each in Kind if each is not Kind.NOT_WANTED]),
         code=st.sampled_from([250, 450, 550]),
     )
     def an_answer_comes(self, data: st.DataObject, kind: Kind, code: int) -> None:
         job = data.draw(st.sampled_from(self.in_hand))
         self.in_hand.remove(job)
-        answer = Answer(kind=kind, code=code if kind is Kind.ANSWERED else None)
+        answer = Answer(
+            kind=kind, stage=Stage.DOT, code=code if kind is Kind.ANSWERED else None
+        )
         outcome = judge(
             answer,
             attempt=job.attempt,
             first_attempt_at=job.first_attempt_at,
             now=self.desk.world.now,
+            resend=True,
+            domain_takes_mail=False,
         )
         if (state := self.desk.still_wanted(job)) is not None:
             outcome = Outcome(state=state)
