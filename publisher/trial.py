@@ -43,9 +43,13 @@ async def send(app: App, newsletter: Newsletter, address: str) -> Answer:
     )
     connection = Connection(app.settings.relays[0], hostname=app.post.hostname)
     try:
-        return await connection.send(envelope, _at_once)
+        return await connection.send(envelope, _wanted)
     finally:
         await connection.close()
+
+
+async def _wanted() -> bool:
+    return True
 
 
 def _newest(app: App, newsletter: Newsletter) -> VariantContent:
@@ -71,7 +75,3 @@ def _newest(app: App, newsletter: Newsletter) -> VariantContent:
         categories=categories,
         change=head,
     )
-
-
-async def _at_once() -> bool:
-    return True

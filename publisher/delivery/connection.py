@@ -1,25 +1,26 @@
 """One kept connection to a mail relay: opened when needed, one mail at a time.
 
-It never raises for what a server says or fails to say: every attempt ends in an `Answer`.
+aiosmtplib connects, secures and logs in; then our own protocol speaks (see `wire`). `send` never
+raises for what a server says or fails to say: every attempt ends in an `Answer`.
 """
 
 import asyncio
+import ssl
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
-from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPResponse, SMTPResponseException
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPResponseException
 
 from publisher.core.addresses import check, needs_smtputf8
 from publisher.core.outcome import Answer, Kind, Stage
 from publisher.core.relay import Relay
 from publisher.core.replies import printable_reply
+from publisher.delivery.wire import PATIENT, Limits, Reply, Wire, WireError
 from publisher.errors import PermanentError, TransientError
 
-COMMAND_TIMEOUT = 60.0  # seconds
-FINAL_DOT_TIMEOUT = 600.0  # seconds, RFC 5321 section 4.5.3.2.6: giving up sooner sends twice
-IDLE_LIMIT = 30.0  # seconds; a connection kept for longer is often gone at the other end
-_START_INPUT = 354
+_YES = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,), Stage.DOT: range(200, 300)}
 _CLOSING = 421  # the server ends the session, whatever was asked (RFC 5321 section 3.8)
 
 
@@ -34,23 +35,27 @@ class RelayError(TransientError):
     """The relay cannot be used now: it is away, or refuses us as a whole."""
 
     def __init__(self, sentence: str, *, refused: bool = False) -> None:
+        """`refused`: it was reached and does not want us, so trying again soon is of no use."""
         super().__init__(sentence)
         self.refused = refused
 
 
 class Connection:
-    def __init__(self, relay: Relay, *, hostname: str) -> None:
+    def __init__(self, relay: Relay, *, hostname: str, limits: Limits = PATIENT) -> None:
         """`hostname` is how we greet the relay."""
         self.relay = relay
         self._hostname = hostname
-        self._client: SMTP | None = None
+        self._limits = limits
+        self._wire: Wire | None = None
+        self._takes_smtputf8 = False
+        self._size_limit: int | None = None
         self._used_at = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether the next mail can go over it as it is."""
         idle = asyncio.get_running_loop().time() - self._used_at
-        return self._client is not None and self._client.is_connected and idle < IDLE_LIMIT
+        return self._wire is not None and self._wire.is_open and idle < self._limits.idle
 
     async def open(self) -> None:
         """Connect, secure and log in, unless that is done. Raises RelayError."""
@@ -66,112 +71,175 @@ class Connection:
             use_tls=relay.tls == "implicit",
             start_tls=relay.tls == "starttls",
             local_hostname=self._hostname,
-            timeout=COMMAND_TIMEOUT,
+            timeout=self._limits.connect,
         )
         try:
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()  # now, so that `send` knows what the server offers
+            self._wire = _take_over(client, self._limits)
         except Exception as error:  # whatever hinders it, no mail is to blame
             client.close()
-            raise RelayError(f"relay {relay.name}: {_said(error)}") from error
-        self._client = client
+            raise RelayError(
+                f"relay {relay.name}: {_why(error, relay)}", refused=_is_refusal(error)
+            ) from error
+        self._takes_smtputf8 = client.supports_extension("smtputf8")
+        self._size_limit = _size(client.esmtp_extensions.get("size"))
         self._used_at = asyncio.get_running_loop().time()
 
     async def send(self, envelope: Envelope, wanted: Callable[[], Awaitable[bool]]) -> Answer:
-        """Hand over one mail to one recipient; the answer is the server's, or what went wrong."""
+        """Hand over one mail to one recipient; the answer is the server's, or what went wrong.
+
+        `wanted` is asked as late as can be, right before DATA. If it says no the mail is broken
+        off (NOT_WANTED). What it raises is raised, after the connection was dropped.
+        """
         try:
             recipient = check(envelope.recipient)
         except PermanentError as error:
-            return Answer(kind=Kind.REFUSED_HERE, text=_said(error))
+            return _refused(str(error))
         try:
             await self.open()
         except RelayError as error:
             return Answer(kind=Kind.LOST, text=str(error))
-        client = self._client
-        assert client is not None  # open() made it
-        options: list[str] = []
-        if needs_smtputf8(recipient):
-            if not client.supports_extension("smtputf8"):
-                return Answer(
-                    kind=Kind.REFUSED_HERE,
-                    text="5.6.7 the relay does not take international addresses (SMTPUTF8)",
-                )
-            options.append("SMTPUTF8")
-        answer = await self._transact(client, envelope, recipient, options, wanted)
+        size = len(envelope.message)
+        if needs_smtputf8(recipient) and not self._takes_smtputf8:
+            return _refused("5.6.7 the relay does not take international addresses (SMTPUTF8)")
+        if self._size_limit and size > self._size_limit:
+            most = self._size_limit
+            return _refused(f"5.3.4 the mail has {size} bytes, the relay takes at most {most}")
+        try:
+            answer = await self._transact(envelope, recipient, wanted)
+        except BaseException:  # also when cancelled: nobody knows what would be answered next
+            self._drop()
+            raise
         self._used_at = asyncio.get_running_loop().time()
-        if answer.kind not in (Kind.ANSWERED, Kind.NOT_WANTED) or answer.code == _CLOSING:
-            await self.close()
         return answer
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is None:
-            return
-        try:
-            with suppress(Exception):  # however politeness ends, it is over
-                if client.is_connected:
-                    await client.quit(timeout=2)
-        finally:
-            client.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            try:
+                await wire.leave()
+            finally:
+                wire.drop()
+
+    def _drop(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.drop()
 
     async def _transact(
-        self,
-        client: SMTP,
-        envelope: Envelope,
-        recipient: str,
-        options: list[str],
-        wanted: Callable[[], Awaitable[bool]],
+        self, envelope: Envelope, recipient: str, wanted: Callable[[], Awaitable[bool]]
     ) -> Answer:
-        lost = Kind.LOST
+        wire = self._wire
+        assert wire is not None  # open() made it
         stage = Stage.MAIL
         try:
-            await client.mail(envelope.sender, options=options, encoding="utf-8")
-            stage = Stage.RCPT
-            await client.rcpt(recipient, encoding="utf-8")
-            if not await wanted():
-                await self._reset(client)
-                return Answer(kind=Kind.NOT_WANTED)
-            stage = Stage.DATA
-            await self._begin_data(client)
-            lost = Kind.LOST_AFTER_DATA
-            stage = Stage.DOT
-            reply = await self._end_data(client, envelope.message)
-        except SMTPResponseException as error:
-            reply = SMTPResponse(error.code, error.message)
-        except Exception as error:  # whatever broke, the mail is not settled
-            client.close()
-            return Answer(kind=lost, stage=stage, text=_said(error))
-        taken = lost is Kind.LOST_AFTER_DATA and 200 <= reply.code < 300
-        if not taken and not 400 <= reply.code < 600:
+            reply = await wire.command(self._mail(envelope, recipient))
+            if reply.code in _YES[stage]:
+                stage = Stage.RCPT
+                reply = await wire.command(f"RCPT TO:<{recipient}>")
+            if stage is Stage.RCPT and reply.code in _YES[stage]:
+                if not await wanted():
+                    await self._reset(wire)
+                    return Answer(kind=Kind.NOT_WANTED, stage=stage)
+                stage = Stage.DATA
+                reply = await wire.command("DATA")
+            if stage is Stage.DATA and reply.code in _YES[stage]:
+                stage = Stage.DOT
+                reply = await wire.message(envelope.message)
+        except WireError as error:
+            self._drop()
+            after_data = stage is Stage.DOT and error.asked
+            return _lost(stage, str(error), after_data=after_data)
+        return await self._heard(wire, stage, reply)
+
+    def _mail(self, envelope: Envelope, recipient: str) -> str:
+        command = f"MAIL FROM:<{envelope.sender}>"
+        if self._size_limit is not None:
+            command += f" SIZE={len(envelope.message)}"
+        return f"{command} SMTPUTF8" if needs_smtputf8(recipient) else command
+
+    async def _heard(self, wire: Wire, stage: Stage, reply: Reply) -> Answer:
+        """The answer that ended a mail; the connection is ready for the next one, or gone."""
+        taken = stage is Stage.DOT and reply.code in _YES[stage]
+        if not taken and reply.code < 400:
             # Garbage, or a yes where none may stand: who believes it loses the mail.
-            client.close()
-            said = f"unexpected {reply.code} {reply.message}" if reply.code > 0 else reply.message
-            return Answer(kind=lost, stage=stage, text=printable_reply(said))
-        if not taken and reply.code != _CLOSING:
-            await self._reset(client)
+            self._drop()
+            said = f"unexpected {reply.code} {reply.text}"
+            return _lost(stage, said, after_data=stage is Stage.DOT)
+        if reply.code == _CLOSING:
+            self._drop()
+        elif not taken:
+            await self._reset(wire)
         return Answer(
-            kind=Kind.ANSWERED, stage=stage, code=reply.code, text=printable_reply(reply.message)
+            kind=Kind.ANSWERED, stage=stage, code=reply.code, text=printable_reply(reply.text)
         )
 
-    async def _begin_data(self, client: SMTP) -> None:
-        reply = await client.execute_command(b"DATA")
-        if reply.code != _START_INPUT:
-            raise SMTPDataError(reply.code, reply.message)
-
-    async def _end_data(self, client: SMTP, message: bytes) -> SMTPResponse:
-        """Our messages need no dots stuffed and no line ends mended (see `message.compose`)."""
-        assert client.protocol is not None  # it has just answered
-        client.protocol.write(message + b".\r\n")
-        return await client.protocol.read_response(timeout=FINAL_DOT_TIMEOUT)
-
-    async def _reset(self, client: SMTP) -> None:
-        """Make ready for the next mail after a refusal; else this connection is of no more use."""
+    async def _reset(self, wire: Wire) -> None:
+        """Make ready for the next mail; else this connection is of no more use."""
         try:
-            await client.rset()
-        except (SMTPException, OSError):
-            client.close()
+            reply = await wire.command("RSET")
+        except WireError:
+            self._drop()
+        else:
+            if reply.code != 250:
+                self._drop()
 
 
-def _said(error: Exception) -> str:
-    return printable_reply(str(error)) or type(error).__name__
+def _take_over(client: SMTP, limits: Limits) -> Wire:
+    """From aiosmtplib, which would not mind what comes unasked."""
+    protocol, transport = client.protocol, client.transport
+    if protocol is None or transport is None or transport.is_closing():
+        raise WireError("the server closed the connection", asked=False)
+    if protocol._buffer:  # a reply to what nobody said yet: whose were those before it?
+        raise WireError("the server said more than it was asked", asked=False)
+    wire = Wire(cast("asyncio.WriteTransport", transport), limits)
+    transport.set_protocol(wire)
+    return wire
+
+
+def _size(offered: str | None) -> int | None:
+    """RFC 1870: None where SIZE is not offered, 0 where there is no limit."""
+    if offered is None:
+        return None
+    return int(offered) if offered.isascii() and offered.isdigit() and len(offered) < 20 else 0
+
+
+def _lost(stage: Stage, what: str, *, after_data: bool) -> Answer:
+    kind = Kind.LOST_AFTER_DATA if after_data else Kind.LOST
+    return Answer(kind=kind, stage=stage, text=printable_reply(what))
+
+
+def _refused(why: str) -> Answer:
+    return Answer(kind=Kind.REFUSED_HERE, text=printable_reply(why))
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, SMTPResponseException) and error.code >= 500
+
+
+def _why(error: Exception, relay: Relay) -> str:
+    """What hinders us, in words for the operator and without the password."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, SMTPResponseException):
+        said = f"{error.code} {error.message}" if error.code > 0 else error.message
+    if isinstance(error, SMTPAuthenticationError):
+        said = f"does not take user and password of mail.relays ({said})"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            said = f"its certificate cannot be trusted: {cause.verify_message}"
+        cause = cause.__cause__
+    for secret in _secrets(relay):  # servers repeat the line that they did not like
+        said = said.replace(secret, "…")
+    return printable_reply(said)
+
+
+def _secrets(relay: Relay) -> list[str]:
+    """The password in all forms in which it is said."""
+    if not relay.password:
+        return []
+    plain = f"\0{relay.username}\0{relay.password}"
+    encoded = [b64encode(each.encode()).decode() for each in (plain, relay.password)]
+    return [*encoded, *(each.rstrip("=") for each in encoded), relay.password]

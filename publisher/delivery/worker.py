@@ -288,7 +288,9 @@ class Worker:
             self._away.pop(connection, None)
             outcome = await self._attempt(connection, job)
             if outcome.scope is Scope.RELAY:
-                self._outages.note(relay, f"relay {relay.name}: {outcome.reply}", refused=True)
+                refused = (outcome.smtp_status or 0) >= 500
+                self._outages.note(relay, f"relay {relay.name}: {outcome.reply}", refused=refused)
+                await connection.close()
             elif outcome.smtp_status is not None:
                 self._outages.over(relay)
             self._refused.learn(relay.name, job.domain, outcome, self.clock())

@@ -61,7 +61,7 @@ async def until_(happened: Any, what: str, seconds: float = 20) -> None:
         ("450 4.2.0 Greylisted", "deferred", 450),
         ("421 4.3.2 Going down", "deferred", 421),
         ("550 5.1.1 <ada@reader.example>: no such user", "failed", 550),
-        ("554-5.7.1 Not\r\n554 5.7.1 today", "failed", 554),
+        ("554-5.7.1 Not\r\n554 5.7.1 today", "deferred", 554),
         (Deed.CLOSE, "deferred", None),
         ("354 Go ahead", None, None),
         ("100 Hm", "deferred", None),
@@ -85,9 +85,11 @@ def test_what_a_server_says_decides(
     row = room.row("ada")
     if state is None:  # the right reply at DATA, no reply that may stand elsewhere
         state, status = ("sent", 250) if stage == "DATA" else ("deferred", None)
+    if stage == "MAIL" and status not in (None, 421):
+        state, status = "pending", None  # the relay refuses us: of no reader does it say anything
     assert (row["state"], row["smtp_status"]) == (state, status)
     assert row["reply"].isprintable()
-    assert row["reply"]
+    assert row["reply"] or state == "pending"
     assert "ada@" not in row["reply"]
     assert len(server.arrived) == (stage == "DOT" or state == "sent")
 
@@ -359,9 +361,13 @@ async def test_without_the_tls_that_is_demanded_nothing_is_said(
     with pytest.raises(RelayError):
         await asyncio.wait_for(connection.open(), 10)
     envelope = Envelope(sender="news@news.example", recipient=ADA, message=b"A: b\r\n\r\n")
-    answer = await connection.send(envelope)
+    answer = await connection.send(envelope, _wanted)
     assert answer.kind == "lost"
     assert not [line for line in server.lines if line[:4] in ("MAIL", "AUTH")]
+
+
+async def _wanted() -> bool:
+    return True
 
 
 async def test_a_name_no_host_can_have_is_a_relay_that_is_away() -> None:
@@ -521,7 +527,7 @@ async def test_what_is_called_off_between_claim_and_mail_does_not_go_out(
     worker.stop()
     await asyncio.wait_for(running, 10)
     assert server.copies() == ({BO: 1} if "sent" in states else {})
-    assert len([line for line in server.lines if line.startswith("MAIL")]) == len(server.mails)
+    assert len([line for line in server.lines if line.startswith("DATA")]) == len(server.mails)
     room.check_books()
 
 
@@ -633,7 +639,7 @@ def test_a_fault_in_one_mail_stops_no_other(
     assert "unforeseen" in room.row("ada")["reply"]
 
 
-def test_a_mail_whose_signing_key_is_gone_fails_and_new_ones_go_out(
+def test_a_mail_whose_signing_key_is_gone_waits_and_new_ones_go_out(
     tmp_path: Path, server: SmtpServer
 ) -> None:
     with newsroom(tmp_path, server) as room:
@@ -643,14 +649,19 @@ def test_a_mail_whose_signing_key_is_gone_fails_and_new_ones_go_out(
         server.listen()
         room.deliver()
         assert room.states() == {"deferred": 1, "sent": 1}
-    (tmp_path / "var" / "secret.key").unlink()
+    key = tmp_path / "var" / "secret.key"
+    former = key.read_text()
+    key.unlink()
     with newsroom(tmp_path, server) as room:
         totals = asyncio.run(asyncio.wait_for(room.app.deliver(), 10))
-        assert totals.failed == 1
+        assert (totals.sent, totals.deferred) == (0, 1)
         assert "key" in room.row("ada")["reply"]
         room.publish("Two")
         room.plan()
         assert room.deliver().sent == 2
+    key.write_text(former)
+    with newsroom(tmp_path, server) as room:
+        assert room.deliver().sent == 1
 
 
 def test_a_worker_whose_carrier_dies_says_so_and_does_not_hang(
@@ -717,7 +728,8 @@ async def test_a_worker_that_is_stopped_ends_when_its_mails_have_their_answer(
     tmp_path: Path, server: SmtpServer
 ) -> None:
     with newsroom(tmp_path, server, mail="batch = 2") as room:
-        await asyncio.to_thread(room.digest_for, "ada", "bo", "cy", "di")
+        room.join("eve", address="eve@elsewhere.example")
+        await asyncio.to_thread(room.digest_for, "ada", "bo", "cy")
         server.always("DOT", Deed.WAIT)
         worker = room.worker()
         running = asyncio.create_task(worker.run())
