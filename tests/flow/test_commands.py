@@ -473,7 +473,7 @@ def test_sending_is_planned_held_given_up_and_delivered(mailing: Shell, post: Ca
     assert mailing("newsletters", "pause", "daily").out.endswith("1 edition held\n")
     assert "0 editions held" in mailing("newsletters", "pause", "daily").out
     assert mailing("deliver").out == "0 sent, 0 deferred, 0 failed\n"
-    assert mailing("newsletters", "resume", "daily").out == "1 edition going on\n"
+    assert mailing("newsletters", "resume", "daily").out == "daily goes on; 1 edition held before\n"
     assert mailing("deliver", "--json").json == {
         "sent": 2,
         "deferred": 0,

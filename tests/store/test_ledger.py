@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from publisher.core.delivery import Job, Verdict
 from publisher.core.intake import Offered
@@ -31,6 +31,7 @@ from publisher.store import (
     renderings,
     schema,
     subscribers,
+    uncertain,
 )
 from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, rendering, subscriber, subscription
@@ -211,12 +212,12 @@ def test_a_job_tells_all_that_a_mail_needs(desk: Desk) -> None:
     assert "One" in desk.rendering(job).subject
 
 
-def test_the_longest_due_goes_first(desk: Desk) -> None:
+def test_what_was_deferred_goes_before_what_was_never_tried(desk: Desk) -> None:
     desk.digest_for("ada", "bo")
     [first] = desk.claim(1)
     desk.defer([first])
     desk.world.wait(minutes=1)
-    assert [job.name for job in desk.claim()] == ["bo", "ada"]
+    assert [job.name for job in desk.claim()] == ["ada", "bo"]
 
 
 def test_what_is_not_due_yet_is_left_alone(desk: Desk) -> None:
@@ -647,9 +648,7 @@ class Books(RuleBasedStateMachine):
     def an_answer_comes(self, data: st.DataObject, kind: Kind, code: int) -> None:
         job = data.draw(st.sampled_from(self.in_hand))
         self.in_hand.remove(job)
-        answer = Answer(
-            kind=kind, stage=Stage.DOT, code=code if kind is Kind.ANSWERED else None
-        )
+        answer = Answer(kind=kind, stage=Stage.DOT, code=code if kind is Kind.ANSWERED else None)
         outcome = judge(
             answer,
             attempt=job.attempt,
@@ -662,21 +661,32 @@ class Books(RuleBasedStateMachine):
             outcome = Outcome(state=state)
         self.desk.answer([job], outcome)
 
-    @rule()
-    def the_worker_is_killed(self) -> None:
-        self.desk.reclaim()  # its jobs stay in hand: a worker that only slept may still answer
+    @rule(resend=st.booleans())
+    def the_worker_is_killed(self, resend: bool) -> None:
+        self.desk.reclaim(
+            resend=resend
+        )  # its jobs stay in hand: a worker that only slept may still answer
 
     @rule(minutes=st.integers(1, 300))
     def time_passes(self, minutes: int) -> None:
         self.desk.world.wait(minutes=minutes)
 
-    @rule(what=st.sampled_from(["pause", "resume", "cancel"]))
-    def the_operator_acts(self, what: str) -> None:
+    @rule(act=st.sampled_from([control.pause, control.resume, control.cancel, uncertain.drop]))
+    def the_operator_acts(self, act: Callable[[Connection, str, datetime], object]) -> None:
         with self.db.write() as conn:
-            if what == "cancel":
-                control.cancel(conn, "daily", self.desk.world.now)
-            else:
-                getattr(editions, what)(conn, "daily")
+            act(conn, "daily", self.desk.world.now)
+
+    @rule()
+    def the_operator_sends_to_the_missing(self) -> None:
+        sent = {row["id"] for row in self.desk.rows() if row["state"] == "sent"}
+        with self.db.write() as conn:
+            control.resend(conn, "daily", None)
+        assert sent == {row["id"] for row in self.desk.rows() if row["state"] == "sent"}
+
+    @rule()
+    def the_operator_releases_what_is_uncertain(self) -> None:
+        with self.db.write() as conn:
+            uncertain.release(conn, "daily")
 
     @rule(name=st.sampled_from(["ada", "bo"]))
     def a_reader_leaves(self, name: str) -> None:
@@ -694,6 +704,12 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def the_books_balance(self) -> None:
         self.desk.check_books()
+
+    @invariant()
+    def what_may_have_arrived_is_never_called_unsent(self) -> None:
+        assert not [
+            row for row in self.desk.rows() if row["in_doubt"] and row["state"] == "cancelled"
+        ]
 
     @invariant()
     def only_claimed_rows_are_in_flight(self) -> None:
