@@ -9,8 +9,6 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    insert,
-    literal,
     or_,
     select,
     update,
@@ -18,7 +16,8 @@ from sqlalchemy import (
 
 from publisher.core.delivery import Verdict
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState
-from publisher.store.tables import UtcDateTime, bounce, delivery, edition
+from publisher.store import bounces
+from publisher.store.tables import delivery, edition
 
 _CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 _UNTRIED = (DeliveryState.PENDING, DeliveryState.CANCELLED, DeliveryState.SUPPRESSED)
@@ -38,7 +37,9 @@ def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
     A worker that woke up after its lease was taken over changes nothing. A row that was given
     back, or turned out to be wanted no more, was not attempted: the claim leaves no trace in it.
     """
-    _note_bounces(conn, verdicts, now)
+    for each in verdicts:
+        if each.outcome.hard:
+            bounces.note_hard(conn, each, now)
     untried = [each for each in verdicts if each.outcome.state in _UNTRIED]
     tried = [each for each in verdicts if each.outcome.state not in _UNTRIED]
     count = _let_go(conn, untried) + _write_answers(conn, tried, now)
@@ -124,25 +125,6 @@ def open_count(conn: Connection) -> int:
             .where(delivery.c.state.in_(OPEN_STATES), edition.c.state.in_(GOING_OUT))
         ).scalar_one()
     )
-
-
-def _note_bounces(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
-    """A server that says at once that there is no such address has bounced the mail as well."""
-    for each in verdicts:
-        if each.outcome.hard:
-            conn.execute(
-                insert(bounce).from_select(
-                    ["subscriber_id", "edition_id", "kind", "status", "diagnostic", "received_at"],
-                    select(
-                        delivery.c.subscriber_id,
-                        delivery.c.edition_id,
-                        literal("hard"),
-                        literal(each.outcome.enhanced_status),
-                        literal(each.outcome.reply),
-                        literal(now, UtcDateTime),
-                    ).where(delivery.c.id == each.delivery_id, delivery.c.claim == each.claim),
-                )
-            )
 
 
 def _let_go(conn: Connection, verdicts: Sequence[Verdict]) -> int:

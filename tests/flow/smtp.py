@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,6 +73,8 @@ class SmtpServer:
     """Those whose final dot came, whatever it answered then."""
     lines: list[str] = field(default_factory=list)
     """Every command, as it came."""
+    begun: list[tuple[str, float]] = field(default_factory=list)
+    """Whose messages began (DATA), and when (`time.monotonic`)."""
     connections: int = 0
     underway: int = 0
     """Mails between MAIL and the answer to their final dot, at this moment."""
@@ -202,6 +205,8 @@ class _Talk:
                 self._recipient = _path(line)
             elif verb in ("RSET", "EHLO", "HELO"):
                 self.leave()
+            elif verb == "DATA":
+                self._server.begun.append((self._recipient, time.monotonic()))
             said = await self._answer(verb)
             if verb == "QUIT":
                 raise _EndedError

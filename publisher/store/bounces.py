@@ -1,0 +1,53 @@
+"""Bounces: which mail came back, why, and what that makes of its reader."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from publisher.core.bounce import REMEMBERED, after_hard_bounces
+from publisher.core.delivery import Verdict
+from publisher.core.model import SubscriberState
+from publisher.store.tables import bounce, delivery, subscriber
+
+
+def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
+    """A server that says at once that there is no such address has bounced the mail as well.
+
+    Nothing happens where the claim is not ours any more.
+    """
+    row = conn.execute(
+        select(delivery.c.subscriber_id, delivery.c.edition_id).where(
+            delivery.c.id == verdict.delivery_id, delivery.c.claim == verdict.claim
+        )
+    ).first()
+    if row is None:
+        return
+    conn.execute(
+        insert(bounce).values(
+            subscriber_id=row.subscriber_id,
+            edition_id=row.edition_id,
+            kind="hard",
+            status=verdict.outcome.enhanced_status,
+            diagnostic=verdict.outcome.reply,
+            received_at=now,
+        )
+    )
+    editions = conn.execute(
+        select(func.count(bounce.c.edition_id.distinct())).where(
+            bounce.c.subscriber_id == row.subscriber_id,
+            bounce.c.kind == "hard",
+            bounce.c.received_at > now - REMEMBERED,
+        )
+    ).scalar_one()
+    conn.execute(
+        update(subscriber)
+        .where(
+            subscriber.c.id == row.subscriber_id,
+            subscriber.c.state.in_([SubscriberState.ACTIVE, SubscriberState.BOUNCING]),
+        )
+        .values(state=after_hard_bounces(int(editions)))
+    )
+
+
+def count(conn: Connection) -> int:
+    return int(conn.execute(select(func.count()).select_from(bounce)).scalar_one())
