@@ -12,8 +12,12 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from publisher.core.delivery import CHECK_HOLDS
 from publisher.store import bounces, control, refusals
+from publisher.store.tables import subscription
+from publisher.webstore import WebStore
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
 from tests.flow.smtp import Deed, SmtpServer
@@ -263,7 +267,7 @@ def test_no_message_begins_after_the_answer_to_an_unsubscription(
     """Readers leave by one click while their mails are being handed over."""
     dice = random.Random(5)
     count = 150
-    with newsroom(tmp_path, server, mail="batch = 20") as room:
+    with newsroom(tmp_path, server, mail="batch = 150") as room:
         room.now = datetime.now(UTC)
         room.crowd(count)
         room.publish("One")
@@ -271,7 +275,7 @@ def test_no_message_begins_after_the_answer_to_an_unsubscription(
         room.deliver()
         links = {each.recipient: _link(each.data) for each in server.mails}
         assert len(links) == count
-        server.delay = 0.02
+        server.delay = 0.05
         room.now = datetime.now(UTC)
         room.publish("Two")
         answered: dict[str, float] = {}
@@ -298,6 +302,38 @@ def test_no_message_begins_after_the_answer_to_an_unsubscription(
         assert set(links) - set(leaving) <= set(second)
         assert len(set(leaving) - set(second)) > 0  # some did leave in time
         room.check_books()
+
+
+async def test_who_leaves_while_their_mail_is_looked_up_is_waited_for(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    """The worker may have asked the books a moment before: its message may still begin."""
+    await asyncio.to_thread(room.digest_for, "ada", "bo")
+    server.always("RCPT", Deed.WAIT)
+    worker = room.worker()
+    running = asyncio.create_task(worker.run())
+    await until_(lambda: len([each for each in server.lines if each[:4] == "RCPT"]) == 2, "RCPT")
+    store = WebStore(room.app.db)
+    [first, _] = [row["subscription_id"] for row in _subscriptions(room)]
+    began = time.monotonic()
+    assert await asyncio.to_thread(store.unsubscribe, first, by="page", at=room.now)
+    assert CHECK_HOLDS <= time.monotonic() - began < CHECK_HOLDS + 2
+    server.go_on()
+    await until_(lambda: room.states() == {"cancelled": 1, "sent": 1}, "both to be settled")
+    worker.stop()
+    await asyncio.wait_for(running, 10)
+    assert server.copies() == {"bo@reader.example": 1}
+    began = time.monotonic()
+    assert not await asyncio.to_thread(store.unsubscribe, first, by="page", at=room.now)
+    assert time.monotonic() - began < CHECK_HOLDS / 2
+
+
+def _subscriptions(room: Newsroom) -> list[dict[str, int]]:
+    with room.app.db.read() as conn:
+        rows = conn.execute(
+            select(subscription.c.id.label("subscription_id")).order_by(subscription.c.id)
+        )
+        return [dict(row) for row in rows.mappings()]
 
 
 def _link(data: bytes) -> str:
