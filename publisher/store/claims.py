@@ -5,7 +5,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from publisher.core.delivery import Claimed, Job
 from publisher.core.model import (
@@ -48,14 +58,9 @@ def claim(
     `without`: variants whose rendering is being made.
     """
     taking = _Taking(conn, now, lease, fingerprints, room, set(without))
-    deferred = _rows().where(_DEFERRED, delivery.c.next_attempt_at <= due_by)
-    sources = [deferred.order_by(delivery.c.next_attempt_at, delivery.c.id)] + [
-        _rows().where(_PENDING, delivery.c.edition_id == each).order_by(delivery.c.id)
-        for each in _with_pending(conn, fingerprints)
-    ]
-    for source in sources:
-        taking.take(source, (room.free + 1) // 2)
-    for source in sources:
+    sources = [_deferred(due_by), *map(_pending, _with_pending(conn, fingerprints))]
+    not_exhausted = [each for each in sources if taking.take(each, (room.free + 1) // 2)]
+    for source in not_exhausted:
         taking.take(source, room.free)
     return Claimed(
         jobs=taking.jobs,
@@ -84,23 +89,36 @@ class _Taking:
         self.unrendered = unrendered
         self.jobs: list[Job] = []
 
-    def take(self, source: Select[Any], limit: int) -> None:
-        """Claim up to so many rows of the source, as far as there is room."""
+    def take(self, source: Select[Any], limit: int) -> bool:
+        """Claim up to so many rows of the source, as far as there is room; False when there are
+        no more."""
         while limit > 0 and self._room.free > 0 and len(self.unrendered) < MOST_UNRENDERED:
-            rows = self._conn.execute(
-                source.where(
-                    delivery.c.domain.not_in(self._room.full_domains),
-                    edition.c.newsletter.in_(sorted(self._fingerprints)),
-                    edition.c.newsletter.not_in(self._room.full_newsletters),
-                    # A row that has its rendering does not wait for another.
-                    delivery.c.rendering_id.is_not(None)
-                    | delivery.c.variant_id.not_in(sorted(self.unrendered)),
-                ).limit(limit)
-            ).all()
-            taken = self._claim(self._ready(rows))
-            if taken == len(rows) or len(rows) < limit:
-                return
+            ids = list(self._conn.execute(self._narrowed(source).limit(limit)).scalars())
+            taken = self._claim(self._ready(self._conn.execute(_facts(ids)).all()))
+            if len(ids) < limit:
+                return False
+            if taken == len(ids):
+                return True
             limit -= taken
+        return True
+
+    def _narrowed(self, source: Select[Any]) -> Select[Any]:
+        """Without what there is no room for, or no rendering yet."""
+        if full := self._room.full_domains:
+            source = source.where(delivery.c.domain.not_in(full))
+        if self.unrendered:
+            # A row that has its rendering does not wait for another.
+            source = source.where(
+                delivery.c.rendering_id.is_not(None)
+                | delivery.c.variant_id.not_in(sorted(self.unrendered))
+            )
+        unsendable: ColumnElement[bool] = edition.c.newsletter.not_in(sorted(self._fingerprints))
+        if full := self._room.full_newsletters:
+            unsendable = unsendable | edition.c.newsletter.in_(full)
+        held = select(edition.c.id).where(
+            (edition.c.state == EditionState.PAUSED) | (edition.c.state.in_(GOING_OUT) & unsendable)
+        )
+        return source.where(delivery.c.edition_id.not_in(held))
 
     def _ready(self, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], int]]:
         """Those for which there is room and a rendering, and which rendering."""
@@ -269,8 +287,22 @@ def _with_pending(conn: Connection, fingerprints: Collection[str]) -> Sequence[i
     return list(rows.scalars())
 
 
-def _rows() -> Select[Any]:
-    """Deliveries with what a job is made of; locked, and never those another worker looks at."""
+def _deferred(due_by: datetime) -> Select[Any]:
+    due = _ids().where(_DEFERRED, delivery.c.next_attempt_at <= due_by)
+    return due.order_by(delivery.c.next_attempt_at, delivery.c.id)
+
+
+def _pending(edition_id: int) -> Select[Any]:
+    return _ids().where(_PENDING, delivery.c.edition_id == edition_id).order_by(delivery.c.id)
+
+
+def _ids() -> Select[Any]:
+    """Locked, and never those that another worker looks at."""
+    return select(delivery.c.id).with_for_update(skip_locked=True)
+
+
+def _facts(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
+    """What jobs are made of, the first planned first."""
     return (
         select(
             delivery.c.id,
@@ -295,6 +327,6 @@ def _rows() -> Select[Any]:
             (subscription.c.subscriber_id == subscriber.c.id)
             & (subscription.c.newsletter == edition.c.newsletter),
         )
-        .where(edition.c.state.in_(GOING_OUT))
-        .with_for_update(of=delivery, skip_locked=True)
+        .where(delivery.c.id.in_(ids))
+        .order_by(delivery.c.id)
     )
