@@ -16,6 +16,8 @@ from publisher.errors import PermanentError, TransientError
 
 COMMAND_TIMEOUT = 60.0  # seconds
 FINAL_DOT_TIMEOUT = 600.0  # seconds, RFC 5321 section 4.5.3.2.6: giving up sooner sends twice
+LONGEST = 10 * COMMAND_TIMEOUT + FINAL_DOT_TIMEOUT
+"""Seconds. No mail takes longer, from connecting, TLS and logging in to the final dot."""
 IDLE_LIMIT = 30.0  # seconds; a connection kept for longer is often gone at the other end
 _START_INPUT = 354
 _CLOSING = 421  # the server ends the session, whatever was asked (RFC 5321 section 3.8)

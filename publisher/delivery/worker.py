@@ -21,13 +21,14 @@ from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
 from publisher.core.outcome import Answer, Kind, Outcome, judge, printable_reply
 from publisher.core.relay import Relay
-from publisher.delivery.connection import Connection, Envelope, RelayError
+from publisher.delivery.connection import LONGEST, Connection, Envelope, RelayError
 from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
-from publisher.errors import PermanentError, TransientError
+from publisher.errors import AwayError, PermanentError, TransientError
 
-LEASE = timedelta(minutes=15)
-"""Longer than the wait for the answer to a final dot, or a slow server's mail would go twice."""
+LEASE = timedelta(minutes=30)
+"""How long claimed rows are ours. A mail is begun only while it can be ended within: else another
+worker might take its row over and send it too."""
 MAX_CONNECTIONS = 16
 _TICK = 0.05  # seconds that an answer may wait for others, to be written down with them
 _IDLE = 1.0  # seconds between looks at the ledger while nothing happens
@@ -41,7 +42,7 @@ T = TypeVar("T")
 class Database(Protocol):
     def read(self) -> AbstractContextManager[Transaction]: ...
 
-    def write(self) -> AbstractContextManager[Transaction]: ...
+    def write(self, *, alone: bool = True) -> AbstractContextManager[Transaction]: ...
 
 
 class Ledger(Protocol):
@@ -103,6 +104,9 @@ class Worker:
     post: Post
     batch: int
     clock: Callable[[], datetime]
+    lease: timedelta = LEASE
+    longest: timedelta = timedelta(seconds=LONGEST)
+    """That handing over one mail may take."""
     totals: Totals = field(default_factory=Totals)
     _jobs: "asyncio.Queue[Job]" = field(default_factory=asyncio.Queue)
     _verdicts: list[Verdict] = field(default_factory=list)
@@ -162,7 +166,8 @@ class Worker:
                     await self._in_thread(self.renderer.make, variant_id, self.clock())
             except TransientError as error:
                 # The answers stay with us until they can be written; nothing more is claimed.
-                log.error("the ledger cannot be written; sending waits", reason=str(error))
+                if not isinstance(error, AwayError):
+                    log.error("the ledger cannot be written; sending waits", reason=str(error))
                 await self._wait(_IDLE)
                 continue
             if claimed.to_render:
@@ -201,7 +206,7 @@ class Worker:
         now = self.clock()
         if not verdicts and not free:
             return Claimed(jobs=(), to_render=())
-        with self.db.write() as conn:
+        with self.db.write(alone=False) as conn:
             self.ledger.record(conn, verdicts, now)
             if not free:
                 return Claimed(jobs=(), to_render=())
@@ -210,7 +215,7 @@ class Worker:
                 now=now,
                 due_by=due_by or now,
                 limit=free,
-                lease=LEASE,
+                lease=self.lease,
                 fingerprints=self.renderer.fingerprints,
             )
 
@@ -242,6 +247,8 @@ class Worker:
             prepared = await self._in_thread(self._prepare, job)
         except PermanentError as error:
             answer = Answer(kind=Kind.REFUSED_HERE, text=printable_reply(str(error)))
+        except AwayError:
+            return Outcome(state=DeliveryState.PENDING)
         except Exception as error:
             if not isinstance(error, TransientError):
                 log.exception("a mail cannot be made in a way we did not foresee")
@@ -259,7 +266,7 @@ class Worker:
 
     def _prepare(self, job: Job) -> Envelope | DeliveryState:
         """What to hand over; or the state the row should have instead, asked as late as can be."""
-        if self.clock() >= job.lease_until:
+        if self.clock() >= job.lease_until - self.longest:
             return DeliveryState.PENDING
         envelope = self._envelope(job, self._rendering(job.rendering_id))
         with self.db.read() as conn:

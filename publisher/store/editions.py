@@ -72,14 +72,16 @@ def unplanned(conn: Connection) -> Sequence[int]:
     return list(conn.execute(statement.order_by(edition.c.id)).scalars())
 
 
-def find(conn: Connection, edition_id: int) -> Edition:
+def find(conn: Connection, edition_id: int) -> Edition | None:
+    """None when another process found that nobody gets it (see `planned`)."""
     row = conn.execute(
         select(edition, slot.c.cadence, slot.c.zone, newsletter.c.categories)
         .join(slot, slot.c.id == edition.c.slot_id)
         .join(newsletter, newsletter.c.slug == edition.c.newsletter)
         .where(edition.c.id == edition_id)
-        .with_for_update(of=edition)
-    ).one()
+    ).first()
+    if row is None:
+        return None
     return Edition(
         id=row.id,
         newsletter=row.newsletter,
@@ -98,7 +100,7 @@ def find(conn: Connection, edition_id: int) -> Edition:
 def next_readers(
     conn: Connection, of: Edition, limit: int, *, all_given: bool = False
 ) -> Sequence[Reader]:
-    """The next readers after the edition's cursor who may be given something, locked.
+    """The next readers after the edition's cursor who may be given something.
 
     `all_given`: also those who have been given everything up to here.
 
@@ -140,7 +142,6 @@ def next_readers(
         )
         .order_by(subscription.c.id)
         .limit(limit)
-        .with_for_update(of=subscription)
     )
     return [
         Reader(
@@ -292,16 +293,19 @@ def cancel(conn: Connection, newsletter_slug: str, now: datetime) -> int:
     ids = select(edition.c.id).where(
         edition.c.newsletter == newsletter_slug, edition.c.state.in_(former)
     )
+    ending = list(conn.execute(ids).scalars())
+    ended = {"state": EditionState.CANCELLED, "finished_at": now}
+    # The editions first: from here on a worker that gives rows back waits, and then cancels them.
+    count = _set_state(conn, newsletter_slug, former, ended)
     conn.execute(
         update(delivery)
         .where(
-            delivery.c.edition_id.in_(ids),
+            delivery.c.edition_id.in_(ending),
             delivery.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
         )
         .values(state=DeliveryState.CANCELLED, answered_at=now)
     )
-    ended = {"state": EditionState.CANCELLED, "finished_at": now}
-    return _set_state(conn, newsletter_slug, former, ended)
+    return count
 
 
 def _set_state(

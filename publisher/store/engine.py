@@ -1,8 +1,8 @@
 """Opens the database: SQLite as it must be set for a ledger, or PostgreSQL; and its transactions.
 
 Reading and writing happen in short synchronous transactions. Writers take turns, first come, first
-served: what one has read stays true until it has written, and a sign-up never waits behind more than
-one chunk of planning.
+served: what one has read stays true until it has written, and a sign-up never waits behind more
+than one chunk of planning.
 """
 
 import threading

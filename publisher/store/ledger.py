@@ -1,4 +1,9 @@
-"""The delivery ledger: which mail to whom is open, claimed or settled, and what the server said."""
+"""The delivery ledger: which mail to whom is open, claimed or settled, and what the server said.
+
+Workers claim and record beside all other writers (`Database.write(alone=False)`). So a claim passes
+over rows that are locked, and what is given back holds on to its edition, lest that be cancelled
+without it.
+"""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -126,8 +131,12 @@ def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
     """
     untried = [each for each in verdicts if each.outcome.state in _UNTRIED]
     tried = [each for each in verdicts if each.outcome.state not in _UNTRIED]
-    count = _let_go(conn, untried) + _write_answers(conn, tried, now)
     still_open = [each.delivery_id for each in verdicts if each.outcome.state in _CLAIMABLE]
+    if still_open:
+        theirs = select(delivery.c.edition_id).where(delivery.c.id.in_(still_open))
+        held = select(edition.c.id).where(edition.c.id.in_(theirs)).order_by(edition.c.id)
+        conn.execute(held.with_for_update(read=True))
+    count = _let_go(conn, untried) + _write_answers(conn, tried, now)
     if still_open:  # by a worker that had them when an operator cancelled the edition
         conn.execute(
             update(delivery)
@@ -180,9 +189,12 @@ def reclaim(conn: Connection, now: datetime, *, all_workers: bool) -> int:
     They are sent again; what was cancelled meanwhile stays uncertain. `all_workers`: no other
     worker can be alive (the caller holds the lock), so no lease counts.
     """
-    gone = delivery.c.state == DeliveryState.SENDING
+    left = delivery.c.state == DeliveryState.SENDING
     if not all_workers:
-        gone &= delivery.c.lease_until < now
+        left &= delivery.c.lease_until < now
+    # Locked ones have a worker after all, which is writing their answers just now.
+    ids = select(delivery.c.id).where(left).with_for_update(skip_locked=True)
+    gone = delivery.c.id.in_(list(conn.execute(ids).scalars()))
     never_again = conn.execute(
         update(delivery)
         .where(gone, delivery.c.edition_id.in_(_CANCELLED))
@@ -190,7 +202,7 @@ def reclaim(conn: Connection, now: datetime, *, all_workers: bool) -> int:
     )
     once_more = conn.execute(
         update(delivery)
-        .where(gone)
+        .where(gone, delivery.c.state == DeliveryState.SENDING)
         .values(state=DeliveryState.PENDING, next_attempt_at=now, claim=None, lease_until=None)
     )
     return int(never_again.rowcount + once_more.rowcount)

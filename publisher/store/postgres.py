@@ -1,4 +1,4 @@
-"""What PostgreSQL needs said: how it is reached, how its writers take turns, what its errors mean."""
+"""PostgreSQL's own: how it is reached, how its writers take turns, what its errors mean."""
 
 from typing import cast
 
@@ -37,9 +37,7 @@ def engine(url: URL) -> Engine:
     """Raises ConfigurationError when the driver is not installed."""
     given = {**_REACHING, **url.query}
     try:
-        made = create_engine(
-            url, pool_pre_ping=True, connect_args={k: given[k] for k in _REACHING}
-        )
+        made = create_engine(url, pool_pre_ping=True, connect_args={k: given[k] for k in _REACHING})
     except ImportError as error:
         raise ConfigurationError(
             "database.url: for PostgreSQL its driver must be installed: "
@@ -71,10 +69,9 @@ def begin_writing(conn: Connection, *, alone: bool) -> None:
 
 def is_away(error: DBAPIError) -> bool:
     """Whether the server cannot be reached now, rather than refused what was asked of it."""
-    state = _state(error)
-    return error.connection_invalidated or (
-        isinstance(error, OperationalError) and (not state or state.startswith(_AWAY))
-    )
+    if state := _state(error):
+        return state.startswith(_AWAY)
+    return error.connection_invalidated or isinstance(error, OperationalError)
 
 
 def reason(error: DBAPIError) -> str:

@@ -49,8 +49,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Text(TypeDecorator[str]):
     """Text of any length that every database can hold, compared and ordered by its code points.
 
-    PostgreSQL would order by the rules of a language, takes no NUL, and like SQLite's driver no lone
-    surrogate: what comes in with one is kept, and looked for, with U+FFFD in its place.
+    PostgreSQL would order by the rules of a language. It takes no NUL, and like SQLite's driver no
+    lone surrogate: what comes in with one is kept, and looked for, with U+FFFD in its place.
     """
 
     impl = AnyText
