@@ -314,7 +314,11 @@ class App:
         return Lock(self.settings.var / "sender.lock")
 
     def take_back(self) -> int:
-        """Take back the rows that a killed sender had in flight; the caller holds the lock."""
+        """Take back the rows of senders that are gone; returns how many.
+
+        On SQLite the caller holds the lock, so all who had any are gone. On PostgreSQL others may
+        send from elsewhere: those are gone whose lease has run out.
+        """
         with self.db.write() as conn:
             refusals.forget_relays(conn)
             return claims.reclaim(

@@ -59,6 +59,7 @@ class Daemon:
             for each in app.sources()
         }
         self._publishing = Step("publish", self._publish)
+        self._taking_back = Step("take back", self._take_back)
         self._unread = set(self._sources)
         self._begun = time.monotonic()
         self._built_head = -1
@@ -116,6 +117,8 @@ class Daemon:
         ticks.every(timedelta(seconds=15), Step("watch bounces", self._watch_standing))
         ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
+        if self._worker and not self._app.db.is_sqlite:
+            ticks.every(_RESCAN, self._taking_back)
         for taking in self._sources.values():
             ticks.every(_RESCAN, taking)
         return ticks
@@ -151,6 +154,12 @@ class Daemon:
     def _look_over_feeds(self) -> None:
         """Have them built anew: a template may have changed, or a file gone."""
         self._built_head = -1
+
+    def _take_back(self) -> None:
+        if taken := self._app.take_back():
+            resend = self._app.post.resend
+            fate = "sent again" if resend else "held; `publisher newsletters uncertain` names them"
+            log.warning("a sender ended in mid-flight", mails=taken, they_are=fate)
 
     def _plan(self) -> None:
         # What came while the program was off belongs into the digest that was missed.
@@ -193,11 +202,8 @@ class Daemon:
                 await asyncio.sleep(1)
         with lock:
             try:
-                taken = await asyncio.to_thread(self._app.take_back)
-                if taken:
-                    resend = self._app.post.resend
-                    fate = "sent again" if resend else "held; `publisher newsletters uncertain`"
-                    log.warning("a sender ended in mid-flight", mails=taken, they_are=fate)
+                while not await self._taking_back.run():
+                    await asyncio.sleep(1)
                 await self._worker.run()
             except Exception:
                 log.exception("the sender failed; the daemon stops so that it can be restarted")

@@ -17,6 +17,10 @@ class TransientError(PublisherError):
     """It failed now and may work later (network, lock, full disk)."""
 
 
+class AwayError(TransientError):
+    """The database cannot be reached. It has been said once, for all that wait for it."""
+
+
 class PermanentError(PublisherError):
     """It will fail again in the same way (refused address, unreadable content)."""
 

@@ -14,7 +14,7 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from publisher.errors import PublisherError
+from publisher.errors import AwayError, PublisherError
 
 log = structlog.get_logger()
 # A tick that comes while its step still runs is passed over, which is no news.
@@ -33,16 +33,18 @@ class Step:
         self._turn = asyncio.Lock()
         self._trouble = ""
 
-    async def run(self) -> None:
+    async def run(self) -> bool:
+        """Whether it could be done."""
         async with self._turn:
             try:
                 await asyncio.to_thread(self._work)
             except Exception as error:
                 self._tell(error)
-            else:
-                if self._trouble:
-                    log.info("step works again", step=self.name)
-                    self._trouble = ""
+                return False
+            if self._trouble:
+                log.info("step works again", step=self.name)
+                self._trouble = ""
+            return True
 
     async def ended(self) -> None:
         """Wait for it if it is under way."""
@@ -51,7 +53,7 @@ class Step:
 
     def _tell(self, error: Exception) -> None:
         trouble = f"{type(error).__name__}: {error}"
-        if trouble == self._trouble:
+        if trouble == self._trouble or isinstance(error, AwayError):
             return
         self._trouble = trouble
         if isinstance(error, PublisherError):

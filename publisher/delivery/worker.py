@@ -30,10 +30,12 @@ from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
 from publisher.delivery.rates import Rates
 from publisher.delivery.refused import RefusalBook, Refused
-from publisher.errors import PermanentError, TransientError
+from publisher.delivery.wire import PATIENT
+from publisher.errors import AwayError, PermanentError, TransientError
 
 LEASE = timedelta(minutes=45)
-"""Longer than the longest talk with a server (`connection.Limits`), or a mail would go twice."""
+"""How long claimed rows are ours. A message is begun only while it can end within: else another
+worker might take its row over and send it too."""
 MAX_CONNECTIONS = 16
 _TICK = 0.05  # seconds that an answer may wait for others, to be written down with them
 _IDLE = 1.0  # seconds between looks at the ledger while nothing happens
@@ -47,7 +49,7 @@ T = TypeVar("T")
 class Database(Protocol):
     def read(self) -> AbstractContextManager[Transaction]: ...
 
-    def write(self) -> AbstractContextManager[Transaction]: ...
+    def write(self, *, alone: bool = True) -> AbstractContextManager[Transaction]: ...
 
 
 class Claims(Protocol):
@@ -115,6 +117,9 @@ class Worker:
     post: Post
     batch: int
     clock: Callable[[], datetime]
+    lease: timedelta = LEASE
+    longest: timedelta = timedelta(seconds=PATIENT.after_data)
+    """That a message may take."""
     totals: Totals = field(default_factory=Totals)
     trouble: str = ""
     """Why the books cannot be kept now; nothing is claimed meanwhile."""
@@ -186,10 +191,10 @@ class Worker:
                     await self._in_thread(self.renderer.make, variant_id, self.clock())
             except TransientError as error:
                 # The answers stay with us until they can be written; nothing more is claimed.
-                self._tell(str(error))
+                self._tell(error)
                 await self._wait(_IDLE)
                 continue
-            self._tell("")
+            self._tell(None)
             if claimed.to_render:
                 continue
             if self._in_flight == 0 and self._is_done(claimed, due_by):
@@ -251,7 +256,7 @@ class Worker:
         now = self.clock()
         if not verdicts and not news and not room.free:
             return Claimed(jobs=(), to_render=())
-        with self.db.write() as conn:
+        with self.db.write(alone=False) as conn:
             self.ledger.record(conn, verdicts, now)
             for each in news:
                 each(self.refusals, conn)
@@ -262,7 +267,7 @@ class Worker:
                 now=now,
                 due_by=due_by or now,
                 room=room,
-                lease=LEASE,
+                lease=self.lease,
                 fingerprints=self.renderer.fingerprints,
             )
 
@@ -305,7 +310,7 @@ class Worker:
         async def wanted() -> bool:
             nonlocal instead
             instead = await self._last_check.state_instead(job)
-            if instead is None and self.clock() >= job.lease_until:
+            if instead is None and self.clock() >= job.lease_until - self.longest:
                 instead = DeliveryState.PENDING
             return instead is None
 
@@ -313,6 +318,8 @@ class Worker:
             envelope = await self._in_thread(self._envelope, job)
         except PermanentError as error:
             answer = Answer(kind=Kind.REFUSED_HERE, text=printable_reply(str(error)))
+        except AwayError:
+            return Outcome(state=DeliveryState.PENDING)
         except Exception as error:
             if not isinstance(error, TransientError):
                 log.exception("a mail cannot be made in a way we did not foresee")
@@ -379,12 +386,13 @@ class Worker:
         elif len(self._verdicts) == 1:
             asyncio.get_running_loop().call_later(_TICK, self._woken.set)
 
-    def _tell(self, trouble: str) -> None:
-        if trouble and not self.trouble:
-            log.error("the books cannot be kept; sending waits", reason=trouble)
+    def _tell(self, trouble: TransientError | None) -> None:
+        """Once; that a database is away is told where that is found out."""
+        if trouble and not self.trouble and not isinstance(trouble, AwayError):
+            log.error("the books cannot be kept; sending waits", reason=str(trouble))
         elif self.trouble and not trouble:
             log.info("the books can be kept again; sending goes on")
-        self.trouble = trouble
+        self.trouble = str(trouble or "")
 
     async def _wait(self, seconds: float) -> None:
         """Until something happened, or so long."""

@@ -56,7 +56,7 @@ class EditionBook(Protocol):
 
     def unplanned(self, conn: Connection) -> Sequence[int]: ...
 
-    def find(self, conn: Connection, edition_id: int) -> Edition: ...
+    def find(self, conn: Connection, edition_id: int) -> Edition | None: ...
 
     def next_readers(
         self, conn: Connection, of: Edition, limit: int, *, all_given: bool = False
@@ -125,7 +125,7 @@ class Planner:
         while True:
             with self.db.write() as conn:
                 edition = self.editions.find(conn, edition_id)
-                if edition.state is not EditionState.PLANNING:
+                if edition is None or edition.state is not EditionState.PLANNING:
                     return enqueued
                 readers = self.editions.next_readers(
                     conn, edition, self.chunk, all_given=self._mails_empty(edition)

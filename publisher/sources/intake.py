@@ -314,7 +314,11 @@ class Intake:
         with self.db.write() as conn:
             self.books.quarantine.forget_absent(conn, source.name, source.scope, present)
             known = self.books.articles.keys_below(conn, source.name, source.scope)
-            gone = [article_id for key, article_id in known.items() if key not in present]
+            gone = [
+                article_id
+                for key, article_id in known.items()
+                if key not in present and not _there(source, key)
+            ]
             if len(gone) > 1 and not present:
                 raise UnreadableError(
                     f"{source.scope} is empty but held {len(gone)} articles; none was withdrawn. "
@@ -323,6 +327,12 @@ class Intake:
             if gone:
                 self.books.articles.withdraw(conn, gone, by="source", now=now)
         return len(gone)
+
+
+def _there(source: Source, key: str) -> bool:
+    """Whether the document came after the listing: another process may have been quicker."""
+    path = source.path / key.removeprefix(source.scope)
+    return path.is_file() and not path.is_symlink()
 
 
 def _spelt(text: TextArticle | KnownText) -> list[str]:

@@ -245,7 +245,10 @@ def reclaim(conn: Connection, now: datetime, *, all_workers: bool, resend: bool)
     says; as does what was cancelled meanwhile. `all_workers`: no other worker can be alive (the
     caller holds the lock), so no lease counts.
     """
-    gone = _SENDING if all_workers else _SENDING & (delivery.c.lease_until < now)
+    left = _SENDING if all_workers else _SENDING & (delivery.c.lease_until < now)
+    # Locked ones have a worker after all, which is writing their answers just now.
+    ids = select(delivery.c.id).where(left).with_for_update(skip_locked=True)
+    gone = delivery.c.id.in_(list(conn.execute(ids).scalars()))
     held = gone & OF_CANCELLED if resend else gone
     uncertain = conn.execute(
         update(delivery)
@@ -260,7 +263,7 @@ def reclaim(conn: Connection, now: datetime, *, all_workers: bool, resend: bool)
     )
     once_more = conn.execute(
         update(delivery)
-        .where(gone)
+        .where(gone, _SENDING)
         .values(state=DeliveryState.PENDING, in_doubt=True, claim=None, lease_until=None)
     )
     return int(uncertain.rowcount + once_more.rowcount)

@@ -51,15 +51,18 @@ def cancel(conn: Connection, slug: str, now: datetime) -> int:
     """Give up what has not gone out; a mail being handed over is settled by its worker."""
     former = (*GOING_OUT, EditionState.PAUSED)
     ids = select(edition.c.id).where(edition.c.newsletter == slug, edition.c.state.in_(former))
+    ending = list(conn.execute(ids).scalars())
+    # The editions first: from here on a worker that gives rows back waits, and then cancels them.
+    count = _set_state(conn, slug, former, {"state": EditionState.CANCELLED, "finished_at": now})
     conn.execute(
         update(delivery)
         .where(
-            delivery.c.edition_id.in_(ids),
+            delivery.c.edition_id.in_(ending),
             delivery.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
         )
         .values(state=GIVEN_UP, answered_at=now)
     )
-    return _set_state(conn, slug, former, {"state": EditionState.CANCELLED, "finished_at": now})
+    return count
 
 
 def resend(conn: Connection, slug: str, edition_id: int | None) -> Mapping[int, int]:

@@ -71,14 +71,16 @@ def unplanned(conn: Connection) -> Sequence[int]:
     return list(conn.execute(statement.order_by(edition.c.id)).scalars())
 
 
-def find(conn: Connection, edition_id: int) -> Edition:
+def find(conn: Connection, edition_id: int) -> Edition | None:
+    """None when another process found that nobody gets it (see `planned`)."""
     row = conn.execute(
         select(edition, slot.c.cadence, slot.c.zone, newsletter.c.categories)
         .join(slot, slot.c.id == edition.c.slot_id)
         .join(newsletter, newsletter.c.slug == edition.c.newsletter)
         .where(edition.c.id == edition_id)
-        .with_for_update(of=edition)
-    ).one()
+    ).first()
+    if row is None:
+        return None
     return Edition(
         id=row.id,
         newsletter=row.newsletter,
@@ -97,7 +99,7 @@ def find(conn: Connection, edition_id: int) -> Edition:
 def next_readers(
     conn: Connection, of: Edition, limit: int, *, all_given: bool = False
 ) -> Sequence[Reader]:
-    """The next readers after the edition's cursor who may be given something, locked.
+    """The next readers after the edition's cursor who may be given something.
 
     `all_given`: also those who have been given everything up to here.
 
@@ -140,7 +142,6 @@ def next_readers(
         )
         .order_by(subscription.c.id)
         .limit(limit)
-        .with_for_update(of=subscription)
     )
     return [
         Reader(

@@ -1,39 +1,50 @@
 """Opens the database: SQLite as it must be set for a ledger, or PostgreSQL; and its transactions.
 
-Reading and writing happen in short synchronous transactions. Within a process, writers to
-SQLite queue first come, first served: a sign-up never waits behind more than one chunk of planning.
+Reading and writing happen in short synchronous transactions. Writers take turns, first come, first
+served: what one has read stays true until it has written, and a sign-up never waits behind more
+than one chunk of planning.
 """
 
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from publisher.errors import ConfigurationError, TransientError
+from publisher.errors import AwayError, ConfigurationError, TransientError
+from publisher.store import postgres
 
 _BUSY_MS = 10_000  # how long a writer of another process is waited for
+
+log = structlog.get_logger()
 
 
 class Database:
     """The one way to the tables: `with db.read() as conn` or `with db.write() as conn`."""
 
     def __init__(self, url: str) -> None:
-        """Raises ConfigurationError when the folder of an SQLite file cannot be used."""
+        """Raises ConfigurationError when the folder of an SQLite file cannot be used, or the driver
+        of PostgreSQL is not installed."""
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.name = str(parsed.database) if self.is_sqlite else parsed.render_as_string()
         self._turns = _Turns()
+        self._reached = False
+        self._away = False
         if self.is_sqlite:
+            self.name = str(parsed.database)
             _make_folder(Path(self.name).parent)
-        self.engine = create_engine(url, pool_pre_ping=not self.is_sqlite)
-        if self.is_sqlite:
+            self.engine = create_engine(url)
             _prepare_sqlite(self.engine)
+        else:
+            self.name = postgres.name(parsed)
+            self.engine = postgres.engine(parsed)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -42,23 +53,31 @@ class Database:
         with self._said_clearly(), self.engine.connect() as conn:
             conn = conn.execution_options(**options)
             with conn.begin():
+                self._noted_reached()
                 yield conn
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, alone: bool = True) -> Iterator[Connection]:
         """One transaction, committed at the end of the block and rolled back on any error.
 
-        Keep it under 50 ms. Raises TransientError when the database is locked, full, or away.
+        Keep it under 50 ms. Writers take turns, those of other processes too. Where not `alone`,
+        others write meanwhile on PostgreSQL: whoever does so locks the rows that it changes.
+
+        Raises TransientError when the database is locked, full, or away.
         """
-        if not self.is_sqlite:
-            with self._said_clearly(), self.engine.begin() as conn:
-                yield conn
-            return
-        with self._turns.taken(), self._said_clearly(), self.engine.connect() as conn:
-            # A transaction that begins by reading and then writes would fail at once, not wait,
-            # where another process wrote in between; IMMEDIATE takes the write lock up front.
-            conn = conn.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with (
+            self._turns.taken() if alone or self.is_sqlite else nullcontext(),
+            self._said_clearly(),
+            self.engine.connect() as conn,
+        ):
+            if self.is_sqlite:
+                # A transaction that begins by reading and then writes would fail at once, not wait,
+                # where another process wrote in between; IMMEDIATE takes the write lock up front.
+                conn = conn.execution_options(sqlite_begin="BEGIN IMMEDIATE")
             with conn.begin():
+                if not self.is_sqlite:
+                    postgres.begin_writing(conn, alone=alone)
+                self._noted_reached()
                 yield conn
 
     def keep_wal(self) -> None:
@@ -80,7 +99,27 @@ class Database:
         except DBAPIError as error:
             if isinstance(error, IntegrityError):
                 raise  # a broken unique key is an answer to the caller, no fault of the machine
-            raise TransientError(f"database {self.name}: {error.orig}") from error
+            if self.is_sqlite:
+                raise TransientError(f"database {self.name}: {error.orig}") from error
+            sentence = f"database {self.name}: {postgres.reason(error)}"
+            if not postgres.is_away(error):
+                raise TransientError(sentence) from error
+            self._note_away(sentence)
+            raise AwayError(sentence) from error
+        except PoolTimeoutError as error:
+            raise TransientError(f"database {self.name}: too much waits for it") from error
+
+    def _note_away(self, sentence: str) -> None:
+        """Say it once, and only where it was there before: else the caller stops and says so."""
+        if self._reached and not self._away:
+            self._away = True
+            log.error("the database is away; what needs it waits", reason=sentence)
+
+    def _noted_reached(self) -> None:
+        self._reached = True
+        if self._away:
+            self._away = False
+            log.info("the database is back")
 
 
 class _Turns:

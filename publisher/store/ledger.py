@@ -1,4 +1,9 @@
-"""The delivery ledger: which mail to whom is open, claimed or settled, and what the server said."""
+"""The delivery ledger: which mail to whom is open, claimed or settled, and what the server said.
+
+Workers claim and record beside all other writers (`Database.write(alone=False)`). So a claim passes
+over rows that are locked, and what is given back holds on to its edition, lest that be cancelled
+without it.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -42,8 +47,12 @@ def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
             bounces.note_hard(conn, each, now)
     untried = [each for each in verdicts if each.outcome.state in _UNTRIED]
     tried = [each for each in verdicts if each.outcome.state not in _UNTRIED]
-    count = _let_go(conn, untried) + _write_answers(conn, tried, now)
     still_open = [each.delivery_id for each in verdicts if each.outcome.state in _CLAIMABLE]
+    if still_open:
+        theirs = select(delivery.c.edition_id).where(delivery.c.id.in_(still_open))
+        held = select(edition.c.id).where(edition.c.id.in_(theirs)).order_by(edition.c.id)
+        conn.execute(held.with_for_update(read=True))
+    count = _let_go(conn, untried) + _write_answers(conn, tried, now)
     if still_open:  # by a worker that had them when an operator cancelled the edition
         conn.execute(
             update(delivery)

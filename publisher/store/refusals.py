@@ -1,9 +1,11 @@
 """Who refuses our mail: receiving domains by relay, and relays, each until it is tried again."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from publisher.core.refusal import Refusal, next_try
 from publisher.store.tables import refusal
@@ -33,15 +35,16 @@ def note(
         .with_for_update()
     ).first()
     if known is None:
-        conn.execute(
-            insert(refusal).values(
-                relay=relay,
-                domain=domain,
-                reason=reason,
-                since=now,
-                until=until or next_try(now, now),
-            )
+        first = insert(refusal).values(
+            relay=relay,
+            domain=domain,
+            reason=reason,
+            since=now,
+            until=until or next_try(now, now),
         )
+        # Another worker may find out the same at the same moment; its word is as good.
+        with suppress(IntegrityError), conn.begin_nested():
+            conn.execute(first)
     elif known.until <= now or until is not None:
         conn.execute(
             update(refusal)

@@ -192,9 +192,7 @@ def subscribe(
 
 def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetime) -> bool:
     """End a subscription and cancel what was not sent yet; False when it had ended before."""
-    row = conn.execute(
-        select(subscription).where(subscription.c.id == subscription_id).with_for_update()
-    ).first()
+    row = conn.execute(select(subscription).where(subscription.c.id == subscription_id)).first()
     if row is None or row.state == SubscriptionState.UNSUBSCRIBED:
         return False
     conn.execute(

@@ -1,5 +1,6 @@
 """The tables, one definition for SQLite and PostgreSQL (the migrations build exactly these)."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +17,14 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import Text as AnyText
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -42,6 +44,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Text(TypeDecorator[str]):
+    """Text of any length that every database can hold, compared and ordered by its code points.
+
+    PostgreSQL would order by the rules of a language. It takes no NUL, and like SQLite's driver no
+    lone surrogate: what comes in with one is kept, and looked for, with U+FFFD in its place.
+    """
+
+    impl = AnyText
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        collation = "C" if dialect.name == "postgresql" else None  # SQLite's own is the same
+        return dialect.type_descriptor(AnyText(collation=collation))
+
+    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
+        return _UNSTORABLE.sub("\ufffd", value) if value else value
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -64,8 +84,8 @@ def _ref(target: str, **kw: Any) -> ForeignKey:  # Any: passed on to SQLAlchemy 
 meta = Table(
     "meta",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 # One row. `n` gives seq and change; `low` the places below all others (too old to mail).
@@ -80,13 +100,13 @@ counter = Table(
 category = Table(
     "category",
     metadata,
-    Column("slug", String, primary_key=True),
-    Column("name_key", String, nullable=False, unique=True),  # NFKC, case-folded: one a category
+    Column("slug", Text, primary_key=True),
+    Column("name_key", Text, nullable=False, unique=True),  # NFKC, case-folded: one a category
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False, default=""),
-    Column("language", String, nullable=False, default=""),
-    Column("parent", String),
-    Column("moved_to", String),  # what it became; its name and old addresses lead there
+    Column("language", Text, nullable=False, default=""),
+    Column("parent", Text),
+    Column("moved_to", Text),  # what it became; its name and old addresses lead there
     Column("retired", Boolean, nullable=False, default=False),
     Column("change", BigInteger, nullable=False, default=0, index=True),
 )
@@ -94,10 +114,10 @@ category = Table(
 article = Table(
     "article",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("source", String, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
     Column("source_key", Text, nullable=False),
-    Column("slug", String, nullable=False, unique=True),
+    Column("slug", Text, nullable=False, unique=True),
     Column("url", Text, nullable=False, default=""),
     Column("title", Text, nullable=False, default=""),
     Column("summary", Text, nullable=False, default=""),
@@ -108,17 +128,17 @@ article = Table(
     Column("related", JSON, nullable=False),
     Column("aliases", JSON, nullable=False),
     Column("paragraphs", JSON(none_as_null=True)),  # of a text page, for the matcher
-    Column("language", String, nullable=False, default=""),
+    Column("language", Text, nullable=False, default=""),
     Column("correction", Text, nullable=False, default=""),
     Column("published_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("revision", Integer, nullable=False, default=1),
-    Column("content_hash", String, nullable=False, index=True),
+    Column("content_hash", Text, nullable=False, index=True),
     Column("seq", BigInteger, unique=True),
     Column("change", BigInteger, nullable=False, default=0, index=True),
     Column("withdrawn_at", UtcDateTime),
-    Column("withdrawn_by", String, nullable=False, default=""),  # source or operator
+    Column("withdrawn_by", Text, nullable=False, default=""),  # source or operator
     Column("too_old", Boolean, nullable=False, default=False),  # on arrival: never mailed
     UniqueConstraint("source", "source_key", name="uq_article_source"),
     Index(
@@ -132,8 +152,8 @@ article = Table(
 membership = Table(
     "membership",
     metadata,
-    Column("article_id", String, _ref("article.id"), primary_key=True),
-    Column("category", String, _ref("category.slug"), primary_key=True),
+    Column("article_id", Text, _ref("article.id"), primary_key=True),
+    Column("category", Text, _ref("category.slug"), primary_key=True),
     Column("position", Integer, nullable=False, default=0),  # the order the article names them in
     Column("place", BigInteger),  # the article's seq; on a later move the counter then
     Column("removed_at", UtcDateTime),
@@ -145,7 +165,7 @@ text_key = Table(
     "text_key",
     metadata,
     Column("key", BigInteger, primary_key=True),
-    Column("article_id", String, _ref("article.id"), primary_key=True),
+    Column("article_id", Text, _ref("article.id"), primary_key=True),
     Index("ix_text_key_article", "article_id"),
 )
 
@@ -153,7 +173,7 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("source", String, nullable=False),
+    Column("source", Text, nullable=False),
     Column("document", Text, nullable=False),  # the file or address it came in
     Column("item", Text, nullable=False, default=""),  # which of the document's items, if many
     Column("reason", Text, nullable=False),
@@ -165,7 +185,7 @@ quarantine = Table(
 newsletter = Table(
     "newsletter",
     metadata,
-    Column("slug", String, primary_key=True),
+    Column("slug", Text, primary_key=True),
     Column("title", Text, nullable=False),
     Column("categories", JSON, nullable=False),  # a Choice
     Column("retired_at", UtcDateTime),
@@ -182,10 +202,10 @@ subscriber = Table(
     Column("address", Text, nullable=False),
     Column("address_key", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, default=""),
-    Column("locale", String, nullable=False, default=""),
-    Column("zone", String, nullable=False, default=""),
+    Column("locale", Text, nullable=False, default=""),
+    Column("zone", Text, nullable=False, default=""),
     Column("max_per_day", Integer),
-    Column("state", String, nullable=False),
+    Column("state", Text, nullable=False),
     Column("token_version", Integer, nullable=False, default=1),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -194,12 +214,12 @@ slot = Table(
     "slot",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("key", String, nullable=False, unique=True),
-    Column("newsletter", String, _ref("newsletter.slug"), nullable=False),
-    Column("cadence", String, nullable=False),
-    Column("at", String, nullable=False),  # HH:MM
+    Column("key", Text, nullable=False, unique=True),
+    Column("newsletter", Text, _ref("newsletter.slug"), nullable=False),
+    Column("cadence", Text, nullable=False),
+    Column("at", Text, nullable=False),  # HH:MM
     Column("weekday", Integer, nullable=False),
-    Column("zone", String, nullable=False),
+    Column("zone", Text, nullable=False),
     Column("next_due_at", UtcDateTime, index=True),  # null: an immediate slot with nothing to send
 )
 
@@ -208,14 +228,14 @@ subscription = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("subscriber_id", BigInteger, _ref("subscriber.id"), nullable=False),
-    Column("newsletter", String, _ref("newsletter.slug"), nullable=False),
-    Column("state", String, nullable=False),
+    Column("newsletter", Text, _ref("newsletter.slug"), nullable=False),
+    Column("state", Text, nullable=False),
     Column("consent", JSON, nullable=False),
     Column("categories", JSON(none_as_null=True)),  # a Choice; null = the newsletter's
-    Column("cadence", String),  # these four: null = the newsletter's
-    Column("at", String),
+    Column("cadence", Text),  # these four: null = the newsletter's
+    Column("at", Text),
     Column("weekday", Integer),
-    Column("zone", String),
+    Column("zone", Text),
     Column("slot_id", BigInteger, _ref("slot.id")),
     Column("paused_until", UtcDateTime),
     Column("after_seq", BigInteger, nullable=False, default=0),
@@ -228,14 +248,14 @@ edition = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("slot_id", BigInteger, _ref("slot.id"), nullable=False),
-    Column("newsletter", String, _ref("newsletter.slug"), nullable=False, index=True),
-    Column("occasion", String, nullable=False),
+    Column("newsletter", Text, _ref("newsletter.slug"), nullable=False, index=True),
+    Column("occasion", Text, nullable=False),
     Column("upto_seq", BigInteger, nullable=False),
     Column("planned_at", UtcDateTime, nullable=False),
     Column("enqueued", BigInteger, nullable=False, default=0),
     Column("cursor", BigInteger, nullable=False, default=0),
     Column("planned", Boolean, nullable=False, default=False),  # every reader has been looked at
-    Column("state", String, nullable=False, index=True),
+    Column("state", Text, nullable=False, index=True),
     Column("finished_at", UtcDateTime),
     UniqueConstraint("slot_id", "occasion", name="uq_edition_occasion"),
 )
@@ -245,8 +265,8 @@ variant = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("edition_id", BigInteger, _ref("edition.id"), nullable=False),
-    Column("hash", String, nullable=False),
-    Column("locale", String, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("locale", Text, nullable=False),
     UniqueConstraint("edition_id", "hash", name="uq_variant_content"),
 )
 
@@ -255,7 +275,7 @@ variant_article = Table(
     metadata,
     Column("variant_id", BigInteger, _ref("variant.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("article_id", String, _ref("article.id"), nullable=False, index=True),
+    Column("article_id", Text, _ref("article.id"), nullable=False, index=True),
 )
 
 rendering = Table(
@@ -264,7 +284,7 @@ rendering = Table(
     Column("id", BigId, primary_key=True),
     Column("variant_id", BigInteger, _ref("variant.id"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("fingerprint", String, nullable=False),  # of templates and settings it was made with
+    Column("fingerprint", Text, nullable=False),  # of templates and settings it was made with
     Column("change", BigInteger, nullable=False),  # the counter when its articles were read
     Column("content", JSON, nullable=False),  # subject, sender, boundary, key id, …
     Column("body", LargeBinary, nullable=False),
@@ -276,11 +296,11 @@ notice = Table(
     "notice",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("address_hash", String, nullable=False),
-    Column("occasion", String, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("address_hash", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
     Column("address", Text, nullable=False),
-    Column("locale", String, nullable=False, default=""),
+    Column("locale", Text, nullable=False, default=""),
     Column("content", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
@@ -299,17 +319,17 @@ delivery = Table(
     Column("subscriber_id", BigInteger, _ref("subscriber.id")),
     Column("variant_id", BigInteger, _ref("variant.id")),
     Column("rendering_id", BigInteger, _ref("rendering.id")),  # taken at the first attempt
-    Column("domain", String, nullable=False, default=""),  # that the mail goes to
-    Column("state", String, nullable=False),
+    Column("domain", Text, nullable=False, default=""),  # that the mail goes to
+    Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
     Column("next_attempt_at", UtcDateTime),  # of what is deferred; what is pending is due
     Column("in_doubt", Boolean, nullable=False, default=False),  # it may have arrived already
-    Column("claim", String),
+    Column("claim", Text),
     Column("lease_until", UtcDateTime),
     Column("smtp_status", Integer),
-    Column("enhanced_status", String, nullable=False, default=""),
+    Column("enhanced_status", Text, nullable=False, default=""),
     Column("reply", Text, nullable=False, default=""),
-    Column("relay", String, nullable=False, default=""),
+    Column("relay", Text, nullable=False, default=""),
     Column("first_attempt_at", UtcDateTime),
     Column("answered_at", UtcDateTime),
     CheckConstraint("(edition_id IS NULL) <> (notice_id IS NULL)", name="one_origin"),
@@ -341,8 +361,8 @@ delivery = Table(
 refusal = Table(
     "refusal",
     metadata,
-    Column("relay", String, primary_key=True),
-    Column("domain", String, primary_key=True),
+    Column("relay", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
@@ -351,8 +371,8 @@ refusal = Table(
 suppression = Table(
     "suppression",
     metadata,
-    Column("address_hash", String, primary_key=True),
-    Column("reason", String, nullable=False),
+    Column("address_hash", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
     Column("since", UtcDateTime, nullable=False),
 )
 
@@ -362,8 +382,8 @@ bounce = Table(
     Column("id", BigId, primary_key=True),
     Column("subscriber_id", BigInteger, _ref("subscriber.id"), index=True),
     Column("edition_id", BigInteger, _ref("edition.id")),
-    Column("kind", String, nullable=False),
-    Column("status", String, nullable=False, default=""),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False, default=""),
     Column("diagnostic", Text, nullable=False, default=""),
     Column("received_at", UtcDateTime, nullable=False),
     Index("ix_bounce_kind", "kind", "received_at"),

@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,12 +30,11 @@ from publisher.store import (
     editions,
     ledger,
     renderings,
-    schema,
     subscribers,
     uncertain,
 )
-from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, rendering, subscriber, subscription
+from tests.store.conftest import new_database
 from tests.store.world import ALERTS, DAILY, World
 
 LEASE = timedelta(minutes=15)
@@ -72,7 +72,7 @@ class Desk:
     def claim(self, limit: int = 100, *, due_by: datetime | None = None) -> list[Job]:
         """As a worker does it: what needs a rendering gets one, then the rows are taken."""
         for _ in range(5):
-            with self.world.db.write() as conn:
+            with self.world.db.write(alone=False) as conn:
                 got = claims.claim(
                     conn,
                     now=self.world.now,
@@ -92,7 +92,7 @@ class Desk:
             Verdict(delivery_id=job.delivery_id, claim=job.claim, outcome=outcome, relay="smtp://r")
             for job in jobs
         ]
-        with self.world.db.write() as conn:
+        with self.world.db.write(alone=False) as conn:
             return ledger.record(conn, verdicts, self.world.now)
 
     def defer(self, jobs: Sequence[Job], minutes: int = 1) -> None:
@@ -608,12 +608,13 @@ def test_an_edition_still_being_planned_is_not_finished(desk: Desk) -> None:
 class Books(RuleBasedStateMachine):
     """Whatever readers, operators, servers and crashes do, in any order: the books balance."""
 
+    kind = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        path = Path(self.folder.name)
-        self.db = Database(f"sqlite:///{path}/publisher.db")
-        schema.prepare(self.db)
+        self.things = ExitStack()
+        path = Path(self.things.enter_context(tempfile.TemporaryDirectory()))
+        self.db = new_database(self.kind, path, self.things)
         (path / "templates").mkdir()
         self.desk = Desk(World(self.db), path / "templates")
         self.in_hand: list[Job] = []
@@ -622,8 +623,7 @@ class Books(RuleBasedStateMachine):
             self.desk.world.subscribe(name)
 
     def teardown(self) -> None:
-        self.db.close()
-        self.folder.cleanup()
+        self.things.close()
 
     @rule()
     def an_edition_is_planned(self) -> None:
@@ -733,5 +733,11 @@ class Books(RuleBasedStateMachine):
         assert lying == 0
 
 
+class PostgresBooks(Books):
+    kind = "postgresql"
+
+
 TestBooks = Books.TestCase
 TestBooks.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
+TestPostgresBooks = PostgresBooks.TestCase
+TestPostgresBooks.settings = TestBooks.settings

@@ -1,5 +1,6 @@
 """Who gets which articles: no article twice, none missed, whatever a reader changes meanwhile."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
@@ -11,9 +12,9 @@ from sqlalchemy import func, select, update
 
 from publisher.core.model import Cadence, DeliveryState, EditionState
 from publisher.newsletters import plan
-from publisher.store import articles, control, editions, newsletters, publication, schema, slots
-from publisher.store.engine import Database
+from publisher.store import articles, control, editions, newsletters, publication, slots
 from publisher.store.tables import article, category, delivery, edition, subscriber, subscription
+from tests.store.conftest import KINDS, new_database
 from tests.store.world import ALERTS, DAILY, World
 
 
@@ -268,6 +269,7 @@ def test_a_change_of_cadence_hour_and_zone_loses_and_repeats_nothing(world: Worl
     assert len(given) == len(set(given))
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25, deadline=None)
 @given(
     steps=st.lists(
@@ -286,11 +288,16 @@ def test_a_change_of_cadence_hour_and_zone_loses_and_repeats_nothing(world: Worl
     chunk=st.sampled_from([1, 2, 5000]),
 )
 def test_whatever_readers_do_each_article_comes_once(
-    steps: list[tuple[str, object]], chunk: int, tmp_path_factory: pytest.TempPathFactory
+    steps: list[tuple[str, object]],
+    chunk: int,
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('db')}/publisher.db")
-    schema.prepare(database)
-    world = World(database, chunk=chunk)
+    with ExitStack() as things:
+        _live(World(new_database(kind, tmp_path_factory.mktemp("db"), things), chunk=chunk), steps)
+
+
+def _live(world: World, steps: list[tuple[str, object]]) -> None:
     wishes: dict[str, object] = {}
     world.subscribe("fixed")
     world.subscribe("restless")
@@ -315,7 +322,6 @@ def test_whatever_readers_do_each_article_comes_once(
     ):
         given_titles = [title for mail in world.mails(name) for title in mail]
         assert sorted(given_titles, key=int) == sorted(wanted, key=int)
-    database.close()
 
 
 def test_planning_killed_between_chunks_goes_on_from_its_cursor(world: World) -> None:

@@ -1,0 +1,88 @@
+"""PostgreSQL's own: how it is reached, how its writers take turns, what its errors mean."""
+
+from typing import cast
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from publisher.errors import ConfigurationError
+
+_REACHING = {
+    "connect_timeout": 10,  # seconds; else minutes where a machine is gone without a word
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+    "application_name": "publisher",
+}
+# Whoever waits for a lock gives up as with SQLite. Whoever stops in the middle of a transaction (a
+# machine asleep) must not keep all others waiting: then the server ends it.
+_LIMITS = (
+    "set_config('lock_timeout', '10s', true), "
+    "set_config('idle_in_transaction_session_timeout', '20s', true)"
+)
+# By READ COMMITTED a row that was looked for in vain may be there a moment later. One writer at a
+# time, as with SQLite, spares every function of the store from thinking of that.
+_TURN = "pg_advisory_xact_lock(7_810_926)"  # a number of our own, the same in every process
+_BEGIN_ALONE = text(f"SELECT {_LIMITS}, {_TURN}")
+_BEGIN_WITH_OTHERS = text(f"SELECT {_LIMITS}")
+
+_NO_LOCK = "55P03"
+_AWAY = ("08", "57P", "53300")  # connection lost, shutting down or starting, too many connections
+
+
+def engine(url: URL) -> Engine:
+    """Raises ConfigurationError when the driver is not installed."""
+    given = {**_REACHING, **url.query}
+    try:
+        made = create_engine(url, pool_pre_ping=True, connect_args={k: given[k] for k in _REACHING})
+    except ImportError as error:
+        raise ConfigurationError(
+            "database.url: for PostgreSQL its driver must be installed: "
+            "pip install publisher[postgres]"
+        ) from error
+
+    @event.listens_for(made, "connect")
+    def _connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # A date of the year 9999 has no Python value in a zone east of Greenwich.
+        cursor = dbapi.cursor()
+        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.close()
+        dbapi.commit()
+
+    return made
+
+
+def name(url: URL) -> str:
+    """How it is called in messages: where it is, without user and password."""
+    host = url.host or url.query.get("host") or "localhost"
+    port = f":{url.port}" if url.port else ""
+    return f"postgresql://{host}{port}/{url.database or ''}"
+
+
+def begin_writing(conn: Connection, *, alone: bool) -> None:
+    """Set the limits of a writing transaction; `alone`, wait for its turn."""
+    conn.execute(_BEGIN_ALONE if alone else _BEGIN_WITH_OTHERS)
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether the server cannot be reached now, rather than refused what was asked of it."""
+    if state := _state(error):
+        return state.startswith(_AWAY)
+    return error.connection_invalidated or isinstance(error, OperationalError)
+
+
+def reason(error: DBAPIError) -> str:
+    """In one sentence."""
+    if _state(error) == _NO_LOCK:
+        return "another writer keeps it locked"
+    diagnosis = getattr(error.orig, "diag", None)
+    said = (diagnosis and diagnosis.message_primary) or str(error.orig)
+    return " ".join(cast(str, said).removeprefix("connection failed: ").split())
+
+
+def _state(error: DBAPIError) -> str:
+    """The five letters of SQLSTATE; "" where no server answered."""
+    return getattr(error.orig, "sqlstate", None) or ""
