@@ -22,6 +22,7 @@ from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
 from publisher.kit.jinja import environment
 from publisher.kit.lock import Lock
+from publisher.newsletters.forecast import Forecaster
 from publisher.newsletters.plan import Planner
 from publisher.newsletters.renderings import Renderer
 from publisher.settings import Kind, Settings
@@ -40,6 +41,7 @@ from publisher.store import (
     newsletters,
     publication,
     quarantine,
+    readership,
     renderings,
     schema,
     shelf,
@@ -231,7 +233,23 @@ class App:
 
     @cached_property
     def planner(self) -> Planner:
-        return Planner(db=self.db, slots=slots, editions=editions, newsletters=self.newsletters)
+        return Planner(
+            db=self.db,
+            slots=slots,
+            editions=editions,
+            readership=readership,
+            newsletters=self.newsletters,
+        )
+
+    @cached_property
+    def forecaster(self) -> Forecaster:
+        return Forecaster(
+            db=self.db,
+            slots=slots,
+            editions=editions,
+            readership=readership,
+            newsletters=self.newsletters,
+        )
 
     def newsletter(self, slug: str) -> Newsletter:
         """Raises NotFoundError, naming those there are."""

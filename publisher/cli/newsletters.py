@@ -9,6 +9,7 @@ import typer
 
 from publisher import trial
 from publisher.app import App
+from publisher.cli import forecast
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, counted, say, say_json
 from publisher.core.schedule import slot_key
@@ -98,14 +99,24 @@ def send(
     at_once: Annotated[
         bool, typer.Option("--now", help="For every confirmed subscription, due or not.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say who would get what; nothing is written.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Plan what is due; `publisher deliver` or the daemon sends it."""
     with opened(ctx) as app:
         app.newsletter(slug)
         now = app.clock()
+        if dry_run:
+            forecast.tell(app, slug, now, at_once=at_once, as_json=as_json)
+            return
         planner = app.planner
         count = planner.plan_now(slug, now) if at_once else planner.plan_due(now, slug)
-    say(f"{counted(count, 'mail')} planned")
+    if as_json:
+        say_json({"planned": count})
+    else:
+        say(f"{counted(count, 'mail')} planned")
 
 
 @group.command()
