@@ -47,6 +47,7 @@ from publisher.store import (
     shelf,
     slots,
     texts,
+    totals,
 )
 from publisher.store.engine import Database
 
@@ -335,15 +336,31 @@ class App:
         now = self.clock()
         with self.db.write() as conn:
             ledger.hasten(conn, now)
-        totals = await self.worker().run(due_by=now)
+        sent = await self.worker().run(due_by=now)
         self.finish_editions()
-        return totals
+        self.clear_editions()
+        return sent
 
     def finish_editions(self) -> int:
         """Close what is done, and what belongs to a newsletter given up for good."""
         with self.db.write() as conn:
             newsletters.give_up(conn, self.clock())
             return editions.finish(conn, self.clock())
+
+    def clear_editions(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Let editions become totals that ended `mail.keep_days` ago; how many began or went on.
+
+        Asked to stop it leaves the rest to the next time.
+        """
+        ended_before = self.clock() - timedelta(days=self.settings.mail.keep_days)
+        with self.db.read() as conn:
+            due = totals.due(conn, ended_before)
+        for edition_id in due:
+            more = True
+            while more and not stopping():
+                with self.db.write() as conn:
+                    more = totals.clear(conn, edition_id, ended_before)
+        return len(due)
 
 
 def _greeting(host: str) -> str:

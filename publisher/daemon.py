@@ -113,6 +113,8 @@ class Daemon:
         ticks.every(_SECOND, self._publishing)
         ticks.every(_SECOND, Step("plan", self._plan))
         ticks.every(timedelta(seconds=5), Step("finish editions", self._app.finish_editions))
+        clearing = partial(self._app.clear_editions, self._stop.is_set)
+        ticks.every(timedelta(minutes=10), Step("clear editions", clearing))
         ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         for taking in self._sources.values():

@@ -113,6 +113,7 @@ class Mail(_Table):
     sender: Mailbox = ""
     templates: Line = "templates/email"
     batch: Annotated[int, _number(1, 500)] = 50
+    keep_days: Annotated[int, _number(1, 36_500)] = 90
     relays: tuple[RelayAddress, ...] = ()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from publisher.core.edition import Slot
-from publisher.store import ledger, publication, quarantine, shelf, slots, subscribers
+from publisher.store import ledger, publication, quarantine, shelf, slots, subscribers, totals
 from publisher.store.quarantine import Quarantined
 
 
@@ -23,7 +23,7 @@ class Status:
     """Confirmed ones, by newsletter."""
     next_due: Sequence[Slot]
     deliveries: Mapping[str, int]
-    """By state."""
+    """By state, those included of which only totals are kept."""
     backlog: int
     """Mails still to go out."""
     quarantined: int
@@ -38,7 +38,7 @@ def read(conn: Connection) -> Status:
         embargo_ends=publication.next_due_at(conn),
         subscriptions=subscribers.counts(conn),
         next_due=slots.next_dues(conn, 5),
-        deliveries=ledger.counts(conn),
+        deliveries=totals.counts(conn),
         backlog=ledger.open_count(conn),
         quarantined=quarantine.count(conn),
         quarantine=quarantine.listing(conn, 20),

@@ -53,6 +53,7 @@ def test_the_site_alone_is_enough(read: Loader, tmp_path: Path) -> None:
     assert (settings.feeds.directory, settings.feeds.entries) == ("feeds", 50)
     assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8080)
     assert (settings.mail.templates, settings.mail.batch) == ("templates/email", 50)
+    assert settings.mail.keep_days == 90
     assert (settings.relays, settings.newsletter_facts(), settings.sources) == ((), (), ())
     assert settings.secret is None
     assert settings.var == tmp_path / "var"
