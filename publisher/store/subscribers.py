@@ -27,6 +27,7 @@ class Subscriber:
     name: str
     locale: str
     zone: str
+    max_per_day: int | None
     state: SubscriberState
     created_at: datetime
 
@@ -37,12 +38,15 @@ class Subscription:
     subscriber_id: int
     newsletter: str
     state: SubscriptionState
+    consent: Mapping[str, str]
     categories: Mapping[str, int] | None
     cadence: Cadence | None
     at: time | None
     weekday: int | None
     zone: str | None
     slot: str
+    slot_id: int | None
+    paused_until: datetime | None
     after_seq: int
 
     @property
@@ -99,6 +103,7 @@ def find(conn: Connection, address: str) -> Subscriber | None:
         name=row.name,
         locale=row.locale,
         zone=row.zone,
+        max_per_day=row.max_per_day,
         state=SubscriberState(row.state),
         created_at=row.created_at,
     )
@@ -124,12 +129,15 @@ def subscriptions_of(conn: Connection, subscriber_id: int) -> list[Subscription]
             subscriber_id=row.subscriber_id,
             newsletter=row.newsletter,
             state=SubscriptionState(row.state),
+            consent=row.consent,
             categories=row.categories,
             cadence=Cadence(row.cadence) if row.cadence else None,
             at=time.fromisoformat(row.at) if row.at else None,
             weekday=row.weekday,
             zone=row.zone,
             slot=row.key or "",
+            slot_id=row.slot_id,
+            paused_until=row.paused_until,
             after_seq=row.after_seq,
         )
         for row in rows

@@ -6,18 +6,39 @@ enqueued at every moment, wherever a kill cuts in, and nothing is counted twice.
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from publisher.core.model import OPEN_STATES, EditionState
 from publisher.store import ledger
-from publisher.store.tables import delivery, edition, rendering, variant, variant_article
+from publisher.store.tables import (
+    delivery,
+    edition,
+    rendering,
+    slot,
+    variant,
+    variant_article,
+)
 
 CHUNK = 1_000
 """Mails made totals in one transaction: some 10 ms."""
 
 _VARIANTS = 20  # in one transaction, with all their mails' bodies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """An edition and what became of its mails."""
+
+    edition: int
+    slot: str
+    planned_at: datetime
+    state: EditionState
+    enqueued: int
+    mails: Mapping[str, int]
+    """By state; together as many as were enqueued."""
 
 
 def due(conn: Connection, ended_before: datetime) -> list[int]:
@@ -65,6 +86,28 @@ def counts(conn: Connection, edition_id: int | None = None) -> Mapping[str, int]
     for totals in conn.execute(statement).scalars():
         found.update(totals)
     return dict(found)
+
+
+def books(conn: Connection, newsletter_slug: str, limit: int) -> list[Book]:
+    """A newsletter's last editions, the newest first."""
+    rows = conn.execute(
+        select(edition, slot.c.key)
+        .join(slot, slot.c.id == edition.c.slot_id)
+        .where(edition.c.newsletter == newsletter_slug)
+        .order_by(edition.c.id.desc())
+        .limit(limit)
+    )
+    return [
+        Book(
+            edition=row.id,
+            slot=row.key,
+            planned_at=row.planned_at,
+            state=EditionState(row.state),
+            enqueued=row.enqueued,
+            mails=counts(conn, row.id),
+        )
+        for row in rows.all()
+    ]
 
 
 def last_cleared(conn: Connection) -> int:

@@ -176,6 +176,7 @@ WRONG = [
     (SITE + "[web]\nport = true", "web.port: true is not a whole number from 0 to 65535"),
     (SITE + "[web]\nport = 80.5", "web.port: 80.5 is not a whole number from 0 to 65535"),
     (SITE + "[feeds]\nentries = 0", "feeds.entries: 0 is not a whole number from 1 to 1000"),
+    (SITE + "[mail]\nkeep_days = 0", "mail.keep_days: 0 is not a whole number from 1 to 36500"),
     (SITE + "[feeds]\nentries = [1]", "feeds.entries: a list is not a whole number from 1 to 1000"),
     (SITE + '[mail]\nsender = "News"', "mail.sender: 'News' is not a mail address"),
     (
