@@ -23,6 +23,7 @@ from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
 from publisher.kit.jinja import environment
 from publisher.kit.lock import Lock
+from publisher.newsletters.forecast import Forecaster
 from publisher.newsletters.plan import Planner
 from publisher.newsletters.renderings import Renderer
 from publisher.settings import Kind, Settings
@@ -43,12 +44,14 @@ from publisher.store import (
     newsletters,
     publication,
     quarantine,
+    readership,
     refusals,
     renderings,
     schema,
     shelf,
     slots,
     texts,
+    totals,
 )
 from publisher.store.engine import Database
 
@@ -235,7 +238,23 @@ class App:
 
     @cached_property
     def planner(self) -> Planner:
-        return Planner(db=self.db, slots=slots, editions=editions, newsletters=self.newsletters)
+        return Planner(
+            db=self.db,
+            slots=slots,
+            editions=editions,
+            readership=readership,
+            newsletters=self.newsletters,
+        )
+
+    @cached_property
+    def forecaster(self) -> Forecaster:
+        return Forecaster(
+            db=self.db,
+            slots=slots,
+            editions=editions,
+            readership=readership,
+            newsletters=self.newsletters,
+        )
 
     def newsletter(self, slug: str) -> Newsletter:
         """Raises NotFoundError, naming those there are."""
@@ -330,9 +349,10 @@ class App:
         self.take_back()
         now = self.clock()
         self.hasten(now)
-        totals = await self.worker().run(due_by=now)
+        sent = await self.worker().run(due_by=now)
         self.finish_editions()
-        return totals
+        self.clear_editions()
+        return sent
 
     def hasten(self, now: datetime) -> None:
         """Let everything be tried at once: what was deferred, and where mail was refused."""
@@ -360,6 +380,21 @@ class App:
         with self.db.write() as conn:
             newsletters.give_up(conn, self.clock())
             return editions.finish(conn, self.clock())
+
+    def clear_editions(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Let editions become totals that ended `mail.keep_days` ago; how many began or went on.
+
+        Asked to stop it leaves the rest to the next time.
+        """
+        ended_before = self.clock() - timedelta(days=self.settings.mail.keep_days)
+        with self.db.read() as conn:
+            due = totals.due(conn, ended_before)
+        for edition_id in due:
+            more = True
+            while more and not stopping():
+                with self.db.write() as conn:
+                    more = totals.clear(conn, edition_id, ended_before)
+        return len(due)
 
 
 def _greeting(host: str) -> str:

@@ -115,6 +115,8 @@ class Daemon:
         ticks.every(_SECOND, Step("plan", self._plan))
         ticks.every(timedelta(seconds=5), Step("finish editions", self._app.finish_editions))
         ticks.every(timedelta(seconds=15), Step("watch bounces", self._watch_standing))
+        clearing = partial(self._app.clear_editions, self._stop.is_set)
+        ticks.every(timedelta(minutes=10), Step("clear editions", clearing))
         ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         if self._worker and not self._app.db.is_sqlite:

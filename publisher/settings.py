@@ -114,6 +114,7 @@ class Mail(_Table):
     templates: Line = "templates/email"
     batch: Annotated[int, _number(1, 500)] = 50
     after_crash: Literal["resend", "hold"] = "resend"
+    keep_days: Annotated[int, _number(1, 36_500)] = 90
     relays: tuple[RelayAddress, ...] = ()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import articles, control, daemon, demo, newsletters, setup, subscribers
+from publisher.cli import articles, control, daemon, demo, explain, newsletters, setup, subscribers
 from publisher.cli.opening import Context
 from publisher.cli.output import complain
 from publisher.errors import PublisherError
@@ -29,6 +29,7 @@ cli.add_typer(articles.group, name="articles")
 cli.add_typer(control.group, name="newsletters")
 cli.command()(newsletters.deliver)
 cli.add_typer(subscribers.group, name="subscribers")
+cli.command()(explain.explain)
 cli.command()(setup.status)
 cli.command()(setup.check)
 cli.add_typer(setup.database, name="db")

@@ -1,6 +1,7 @@
 """`newsletters …` and `deliver`: what is planned, what it looks like, and sending it."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,26 +10,31 @@ import typer
 
 from publisher import trial
 from publisher.app import App
+from publisher.cli import forecast
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, counted, say, say_json
 from publisher.core.schedule import slot_key
 from publisher.delivery.worker import Totals
 from publisher.errors import ConfigurationError, PermanentError
 from publisher.store import control, ledger, refusals, slots, subscribers
+from publisher.store.totals import books
 
 group = typer.Typer(
     help="Look at newsletters, try them out, plan and hold them.", no_args_is_help=True
 )
+
+_EDITIONS = 5  # of each newsletter
 
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The newsletter's slug.")]
 
 
 @group.command("list")
 def list_(ctx: typer.Context, as_json: Json = False) -> None:
-    """The newsletters, their readers, and when each slot is due next."""
+    """The newsletters, their readers, when each slot is due next, and the last editions."""
     with opened(ctx) as app, app.db.read() as conn:
         readers = subscribers.counts(conn)
         due = {slug: slots.with_readers(conn, slug) for slug in app.newsletters}
+        last = {slug: books(conn, slug, _EDITIONS) for slug in app.newsletters}
         rows = [
             {
                 "slug": each.slug,
@@ -43,6 +49,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
                     }
                     for slot in due[each.slug]
                 ],
+                "editions": [asdict(book) for book in last[each.slug]],
             }
             for each in app.newsletters.values()
         ]
@@ -55,6 +62,10 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
         say(f"{each.slug}  «{each.title}»  {cadences}  {joined}")
         for slot in due[each.slug]:
             say(f"  {slot_key(slot.time)}  next due {_moment(slot.next_due_at)}")
+        for book in last[each.slug]:
+            mails = ", ".join(f"{count} {state}" for state, count in sorted(book.mails.items()))
+            when = _moment(book.planned_at)
+            say(f"  edition {book.edition} of {book.slot}, {when}, {book.state}: {mails}")
 
 
 @group.command()
@@ -98,6 +109,10 @@ def send(
     at_once: Annotated[
         bool, typer.Option("--now", help="For every confirmed subscription, due or not.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say who would get what; nothing is written.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Plan what is due; `publisher deliver` or the daemon sends it."""
     with opened(ctx) as app:
@@ -109,9 +124,15 @@ def send(
             raise PermanentError(
                 f"{slug} is paused; `publisher newsletters resume {slug}` lets it go on"
             )
+        if dry_run:
+            forecast.tell(app, slug, now, at_once=at_once, as_json=as_json)
+            return
         planner = app.planner
         count = planner.plan_now(slug, now) if at_once else planner.plan_due(now, slug)
-    say(f"{counted(count, 'mail')} planned")
+    if as_json:
+        say_json({"planned": count})
+    else:
+        say(f"{counted(count, 'mail')} planned")
 
 
 def deliver(ctx: typer.Context, as_json: Json = False) -> None:

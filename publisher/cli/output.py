@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,13 +16,29 @@ from publisher.core.text import clean_line
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
+T = TypeVar("T")
+
+
+class Streamed(list[T]):
+    """A list for `say_json` whose items are made one by one as they are written."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._rest = iter(items)
+        super().__init__(islice(self._rest, 1))  # the encoder asks whether there is any
+
+    def __iter__(self) -> Iterator[T]:
+        yield from super().__iter__()
+        yield from self._rest
+
 
 def say(line: str = "") -> None:
     print(line)
 
 
 def say_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    pieces = json.JSONEncoder(ensure_ascii=False, indent=2, default=_plain).iterencode(value)
+    sys.stdout.writelines(pieces)
+    print()
 
 
 def complain(sentence: str) -> None:

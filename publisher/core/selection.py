@@ -1,6 +1,6 @@
 """Selects what an edition holds for readers who chose the same and have been given the same."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from publisher.core.model import EVERYTHING, Choice
@@ -38,9 +38,13 @@ def select(
         for each in sorted(items, key=lambda item: -item.seq)
         if group.after_seq < each.seq <= upto_seq
         and each.id not in group.given
-        and _counts(each, newsletter)
-        and (own is None or _counts(each, own))
+        and concerns(each, newsletter, own)
     )
+
+
+def concerns(item: Item, newsletter: Choice, own: Choice | None) -> bool:
+    """Whether an article is in the newsletter's categories and in those a reader chose."""
+    return _counts(item, newsletter) and (own is None or _counts(item, own))
 
 
 def choose(wanted: Sequence[str], now_chosen: Choice | None, head: int) -> dict[str, int]:
@@ -52,11 +56,6 @@ def choose(wanted: Sequence[str], now_chosen: Choice | None, head: int) -> dict[
     chosen = {slug: now_chosen.get(slug, default) for slug in wanted}
     # Who takes everything keeps the floors of what they had, or would miss its newest articles.
     return {**now_chosen, **chosen} if EVERYTHING in chosen else chosen
-
-
-def needed_floor(groups: Collection[Group]) -> int:
-    """The lowest after_seq: older articles need not be read."""
-    return min((group.after_seq for group in groups), default=0)
 
 
 def _counts(item: Item, choice: Choice) -> bool:

@@ -4,7 +4,6 @@ One small transaction claims a slot and fixes where its edition ends; then chunk
 one transaction. A planning that was killed goes on from its cursor at the next tick.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,18 +14,12 @@ from sqlalchemy import Connection
 
 from publisher.core.edition import Edition, Reader, Slot
 from publisher.core.model import Cadence, EditionState, Newsletter
+from publisher.core.planning import Contents, Decision, decide
 from publisher.core.schedule import latest_due, next_due
-from publisher.core.selection import Group, Item, needed_floor, select
+from publisher.core.selection import Item
 
 CHUNK = 5_000
 """Readers planned in one transaction: some 40 ms, so that nobody waits long behind it."""
-
-FAR_BEHIND = 200
-"""Articles. A reader farther behind is moved along also by an alert that does not concern them, or
-each alert would have to look at all that came out since their last mail."""
-
-Contents = Mapping[tuple[tuple[str, ...], str], Sequence[Reader]]
-"""Readers by what they get: article ids in order, and locale."""
 
 
 class Database(Protocol):
@@ -58,16 +51,6 @@ class EditionBook(Protocol):
 
     def find(self, conn: Connection, edition_id: int) -> Edition | None: ...
 
-    def next_readers(
-        self, conn: Connection, of: Edition, limit: int, *, all_given: bool = False
-    ) -> Sequence[Reader]: ...
-
-    def given_before(
-        self, conn: Connection, of: Edition, readers: Sequence[Reader]
-    ) -> Mapping[int, frozenset[str]]: ...
-
-    def items(self, conn: Connection, after_seq: int, upto_seq: int) -> Sequence[Item]: ...
-
     def enqueue(self, conn: Connection, of: Edition, contents: Contents) -> int: ...
 
     def move_along(
@@ -79,11 +62,24 @@ class EditionBook(Protocol):
     def planned(self, conn: Connection, of: Edition) -> None: ...
 
 
+class Readership(Protocol):
+    def next_readers(
+        self, conn: Connection, of: Edition, limit: int, *, all_given: bool
+    ) -> Sequence[Reader]: ...
+
+    def given_before(
+        self, conn: Connection, of: Edition, readers: Sequence[Reader]
+    ) -> Mapping[int, frozenset[str]]: ...
+
+    def items(self, conn: Connection, after_seq: int, upto_seq: int) -> Sequence[Item]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
     db: Database
     slots: SlotBook
     editions: EditionBook
+    readership: Readership
     newsletters: Mapping[str, Newsletter]
     chunk: int = CHUNK
 
@@ -127,44 +123,43 @@ class Planner:
                 edition = self.editions.find(conn, edition_id)
                 if edition is None or edition.state is not EditionState.PLANNING:
                     return enqueued
-                readers = self.editions.next_readers(
-                    conn, edition, self.chunk, all_given=self._mails_empty(edition)
+                mail_empty = mails_empty(self.newsletters, edition)
+                readers = self.readership.next_readers(
+                    conn, edition, self.chunk, all_given=mail_empty
                 )
                 if not readers:
                     self.editions.planned(conn, edition)
                     return enqueued
-                enqueued += self._plan_chunk(conn, edition, readers)
+                decision = decided(conn, self.readership, edition, readers, mail_empty)
+                enqueued += self._write(conn, edition, decision, readers[-1].subscription_id)
 
-    def _plan_chunk(self, conn: Connection, edition: Edition, readers: Sequence[Reader]) -> int:
-        given = self.editions.given_before(conn, edition, readers)
-        groups: dict[Group, list[Reader]] = defaultdict(list)
-        for reader in readers:
-            groups[_group(reader, given.get(reader.subscriber_id, frozenset()))].append(reader)
-        items = self.editions.items(conn, needed_floor(groups), edition.upto_seq)
-        mail_empty = self._mails_empty(edition)
-        contents: dict[tuple[tuple[str, ...], str], list[Reader]] = defaultdict(list)
-        moved: list[int] = []
-        for group, members in groups.items():
-            article_ids = select(items, edition.choice, group, edition.upto_seq)
-            # An immediate reader whom nothing concerned keeps their place for a while: finding out
-            # again costs less than a write to each of a million rows for every article.
-            behind = edition.upto_seq - group.after_seq
-            if article_ids or edition.cadence is not Cadence.IMMEDIATE or behind > FAR_BEHIND:
-                moved.extend(reader.subscription_id for reader in members)
-            if article_ids or mail_empty:
-                contents[article_ids, group.locale].extend(members)
-        enqueued = self.editions.enqueue(conn, edition, contents)
-        self.editions.move_along(conn, moved, edition.upto_seq)
-        self.editions.advance(conn, edition.id, readers[-1].subscription_id, enqueued)
+    def _write(self, conn: Connection, edition: Edition, decision: Decision, cursor: int) -> int:
+        enqueued = self.editions.enqueue(conn, edition, decision.contents)
+        self.editions.move_along(conn, decision.moved, edition.upto_seq)
+        self.editions.advance(conn, edition.id, cursor, enqueued)
         return enqueued
 
-    def _mails_empty(self, edition: Edition) -> bool:
-        """Whether who has been given everything gets a mail that says so."""
-        configured = self.newsletters.get(edition.newsletter)
-        wanted = configured is not None and configured.send_when_empty
-        return wanted and edition.cadence is not Cadence.IMMEDIATE
+
+def decided(
+    conn: Connection,
+    readership: Readership,
+    edition: Edition,
+    readers: Sequence[Reader],
+    mail_empty: bool,
+) -> Decision:
+    """What these readers get of an edition, from what the store knows now."""
+    floor = min(reader.after_seq for reader in readers)
+    return decide(
+        edition,
+        readers,
+        readership.given_before(conn, edition, readers),
+        readership.items(conn, floor, edition.upto_seq),
+        mail_empty=mail_empty,
+    )
 
 
-def _group(reader: Reader, given: frozenset[str]) -> Group:
-    choice = tuple(sorted(reader.choice.items())) if reader.choice is not None else None
-    return Group(choice=choice, after_seq=reader.after_seq, given=given, locale=reader.locale)
+def mails_empty(newsletters: Mapping[str, Newsletter], edition: Edition) -> bool:
+    """Whether who has been given everything gets a mail that says so."""
+    configured = newsletters.get(edition.newsletter)
+    wanted = configured is not None and configured.send_when_empty
+    return wanted and edition.cadence is not Cadence.IMMEDIATE

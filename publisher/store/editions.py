@@ -3,36 +3,23 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from publisher.core.edition import Edition, Reader
 from publisher.core.identity import stable_hash
-from publisher.core.model import (
-    OPEN_STATES,
-    Cadence,
-    DeliveryState,
-    EditionState,
-    SubscriberState,
-    SubscriptionState,
-)
-from publisher.core.selection import Item
+from publisher.core.model import OPEN_STATES, Cadence, DeliveryState, EditionState
 from publisher.store import counter
 from publisher.store.tables import (
-    article,
     delivery,
     edition,
-    membership,
     newsletter,
     slot,
-    subscriber,
     subscription,
     variant,
     variant_article,
 )
 
 _AT_ONCE = 1000  # ids in one statement
-NOT_GIVEN = (DeliveryState.CANCELLED, DeliveryState.SUPPRESSED, DeliveryState.FAILED)
-"""A delivery that ended so has given its reader nothing."""
 
 
 def start(
@@ -45,9 +32,8 @@ def start(
     """
     head = counter.head(conn)
     name = occasion or f"now:{head}"
-    known = select(edition.c.occasion).where(edition.c.slot_id == slot_id)
     number = 1
-    while conn.execute(known.where(edition.c.occasion == name)).first() is not None:
+    while is_there(conn, slot_id, name):
         if occasion:
             return False
         number += 1
@@ -69,6 +55,35 @@ def unplanned(conn: Connection) -> Sequence[int]:
     """Editions of which some readers have not been looked at yet, the oldest first."""
     statement = select(edition.c.id).where(edition.c.state == EditionState.PLANNING)
     return list(conn.execute(statement.order_by(edition.c.id)).scalars())
+
+
+def is_there(conn: Connection, slot_id: int, occasion: str) -> bool:
+    statement = select(edition.c.id).where(
+        edition.c.slot_id == slot_id, edition.c.occasion == occasion
+    )
+    return conn.execute(statement).first() is not None
+
+
+def foreseen(conn: Connection, slot_id: int, now: datetime) -> Edition:
+    """The edition that would begin now in this slot."""
+    row = conn.execute(
+        select(slot.c.newsletter, slot.c.cadence, slot.c.zone, newsletter.c.categories)
+        .join(newsletter, newsletter.c.slug == slot.c.newsletter)
+        .where(slot.c.id == slot_id)
+    ).one()
+    return Edition(
+        id=0,
+        newsletter=row.newsletter,
+        slot_id=slot_id,
+        cadence=Cadence(row.cadence),
+        zone=row.zone,
+        upto_seq=counter.head(conn),
+        planned_at=now,
+        enqueued=0,
+        cursor=0,
+        state=EditionState.PLANNING,
+        choice=row.categories,
+    )
 
 
 def find(conn: Connection, edition_id: int) -> Edition | None:
@@ -94,116 +109,6 @@ def find(conn: Connection, edition_id: int) -> Edition | None:
         state=EditionState(row.state),
         choice=row.categories,
     )
-
-
-def next_readers(
-    conn: Connection, of: Edition, limit: int, *, all_given: bool = False
-) -> Sequence[Reader]:
-    """The next readers after the edition's cursor who may be given something.
-
-    `all_given`: also those who have been given everything up to here.
-
-    Not read, and so not moved along: who is paused, over the daily cap, or may not be mailed.
-    What comes out meanwhile folds into the next edition they get.
-    """
-    place = subscription.c.after_seq
-    since_midnight = of.planned_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = (
-        select(func.count())
-        .select_from(delivery.join(edition, edition.c.id == delivery.c.edition_id))
-        .where(
-            delivery.c.subscriber_id == subscriber.c.id,
-            edition.c.planned_at >= since_midnight,
-            delivery.c.state.not_in(NOT_GIVEN),
-        )
-        .scalar_subquery()
-    )
-    rows = conn.execute(
-        select(
-            subscription.c.id,
-            subscription.c.subscriber_id,
-            subscription.c.after_seq,
-            subscription.c.categories,
-            subscriber.c.locale,
-            subscriber.c.address_key,
-        )
-        .join(subscriber, subscriber.c.id == subscription.c.subscriber_id)
-        .where(
-            subscription.c.slot_id == of.slot_id,
-            subscription.c.id > of.cursor,
-            subscription.c.state == SubscriptionState.CONFIRMED,
-            place <= of.upto_seq if all_given else place < of.upto_seq,
-            or_(
-                subscription.c.paused_until.is_(None),
-                subscription.c.paused_until <= of.planned_at,
-            ),
-            subscriber.c.state.in_([SubscriberState.ACTIVE, SubscriberState.BOUNCING]),
-            or_(subscriber.c.max_per_day.is_(None), today < subscriber.c.max_per_day),
-        )
-        .order_by(subscription.c.id)
-        .limit(limit)
-    )
-    return [
-        Reader(
-            subscription_id=row.id,
-            subscriber_id=row.subscriber_id,
-            after_seq=row.after_seq,
-            choice=row.categories,
-            locale=row.locale,
-            domain=row.address_key.rpartition("@")[2],
-        )
-        for row in rows
-    ]
-
-
-def given_before(
-    conn: Connection, of: Edition, readers: Sequence[Reader]
-) -> Mapping[int, frozenset[str]]:
-    """What lies after these readers' places and yet was given to them, by subscriber id.
-
-    By another newsletter; or by this one, before the reader asked for earlier articles (`since`).
-    """
-    floor = min(reader.after_seq for reader in readers)
-    rows = conn.execute(
-        select(delivery.c.subscriber_id, variant_article.c.article_id)
-        .join(edition, edition.c.id == delivery.c.edition_id)
-        .join(subscription, subscription.c.subscriber_id == delivery.c.subscriber_id)
-        .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
-        .where(
-            subscription.c.slot_id == of.slot_id,
-            subscription.c.id > of.cursor,
-            subscription.c.id <= readers[-1].subscription_id,
-            edition.c.upto_seq > floor,
-            edition.c.upto_seq > subscription.c.after_seq,
-            delivery.c.state.not_in(NOT_GIVEN),
-        )
-    )
-    given: dict[int, set[str]] = {}
-    for row in rows:
-        given.setdefault(row.subscriber_id, set()).add(row.article_id)
-    return {reader: frozenset(ids) for reader, ids in given.items()}
-
-
-def items(conn: Connection, after_seq: int, upto_seq: int) -> Sequence[Item]:
-    """The public articles of a stretch of the order, without the withdrawn."""
-    rows = conn.execute(
-        select(article.c.id, article.c.seq, membership.c.category)
-        .join(membership, membership.c.article_id == article.c.id)
-        .where(
-            article.c.seq > max(after_seq, 0),
-            article.c.seq <= upto_seq,
-            article.c.withdrawn_at.is_(None),
-            membership.c.removed_at.is_(None),
-        )
-        .order_by(article.c.seq, membership.c.position)
-    )
-    found: dict[str, tuple[int, list[str]]] = {}
-    for row in rows:
-        found.setdefault(row.id, (row.seq, []))[1].append(row.category)
-    return [
-        Item(id=article_id, seq=seq, categories=tuple(categories))
-        for article_id, (seq, categories) in found.items()
-    ]
 
 
 def enqueue(

@@ -120,6 +120,19 @@ def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Article]:
     return {each.id: each for each in _read(conn, select(article).where(article.c.id.in_(ids)))}
 
 
+def titles(conn: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """By id."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _BATCH):
+        rows = conn.execute(
+            select(article.c.id, article.c.title).where(
+                article.c.id.in_(ids[start : start + _BATCH])
+            )
+        )
+        found.update((row.id, row.title) for row in rows)
+    return found
+
+
 def changed_since(conn: Connection, since: int) -> Iterator[list[Article]]:
     """What was or is public and changed after `since`, the withdrawn too, in batches."""
     beyond = article.c.change > since

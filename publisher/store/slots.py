@@ -34,6 +34,10 @@ def ensure(conn: Connection, wanted: SlotTime, now: datetime) -> int:
     return int(row.scalar_one())
 
 
+def find(conn: Connection, slot_id: int) -> Slot:
+    return _slot(conn.execute(select(slot).where(slot.c.id == slot_id)).one())
+
+
 def due(conn: Connection, now: datetime, of: str | None = None) -> Sequence[Slot]:
     """The slots whose time has come, the longest due first."""
     statement = _offered().where(slot.c.next_due_at <= now).order_by(slot.c.next_due_at)

@@ -17,6 +17,7 @@ from publisher.store import (
     shelf,
     slots,
     subscribers,
+    totals,
     uncertain,
 )
 from publisher.store.quarantine import Quarantined
@@ -34,7 +35,7 @@ class Status:
     """Confirmed ones, by newsletter."""
     next_due: Sequence[Slot]
     deliveries: Mapping[str, int]
-    """By state."""
+    """By state, those included of which only totals are kept."""
     backlog: int
     """Mails still to go out."""
     uncertain: int
@@ -54,7 +55,7 @@ def read(conn: Connection) -> Status:
         embargo_ends=publication.next_due_at(conn),
         subscriptions=subscribers.counts(conn),
         next_due=slots.next_dues(conn, 5),
-        deliveries=ledger.counts(conn),
+        deliveries=totals.counts(conn),
         backlog=ledger.open_count(conn),
         uncertain=uncertain.count(conn),
         paused=control.paused(conn),

@@ -257,6 +257,7 @@ edition = Table(
     Column("planned", Boolean, nullable=False, default=False),  # every reader has been looked at
     Column("state", Text, nullable=False, index=True),
     Column("finished_at", UtcDateTime),
+    Column("totals", JSON(none_as_null=True)),  # by state, of the mails no longer kept one by one
     UniqueConstraint("slot_id", "occasion", name="uq_edition_occasion"),
 )
 
@@ -309,6 +310,7 @@ notice = Table(
 _PENDING = text("state = 'pending'")
 _DEFERRED = text("state = 'deferred'")
 _IN_FLIGHT = text("state = 'sending'")
+_RENDERED = text("rendering_id IS NOT NULL")
 
 delivery = Table(
     "delivery",
@@ -355,6 +357,13 @@ delivery = Table(
     ),
     Index("ix_delivery_subscriber", "subscriber_id"),
     Index("ix_delivery_variant", "variant_id", "state"),
+    # Or each rendering that is deleted would have all deliveries searched.
+    Index(
+        "ix_delivery_rendering",
+        "rendering_id",
+        sqlite_where=_RENDERED,
+        postgresql_where=_RENDERED,
+    ),
 )
 
 # A receiving domain that refuses our mail through a relay (domain "": the relay itself does).

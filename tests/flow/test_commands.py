@@ -660,6 +660,7 @@ def test_wrong_usage_ends_with_2(shell: Shell, arguments: tuple[str, ...]) -> No
         ("subscribers", "show"),
         ("subscribers", "unsubscribe"),
         ("subscribers", "export"),
+        ("explain",),
         ("status",),
         ("check",),
         ("db", "upgrade"),

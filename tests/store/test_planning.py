@@ -10,9 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
+from publisher.core import planning
 from publisher.core.model import Cadence, DeliveryState, EditionState
-from publisher.newsletters import plan
-from publisher.store import articles, control, editions, newsletters, publication, slots
+from publisher.newsletters.plan import decided
+from publisher.store import (
+    articles,
+    control,
+    editions,
+    newsletters,
+    publication,
+    readership,
+    slots,
+)
 from publisher.store.tables import article, category, delivery, edition, subscriber, subscription
 from tests.store.conftest import KINDS, new_database
 from tests.store.world import ALERTS, DAILY, World
@@ -337,7 +346,9 @@ def test_planning_killed_between_chunks_goes_on_from_its_cursor(world: World) ->
     with world.db.write() as conn:
         [edition_id] = editions.unplanned(conn)
         of = editions.find(conn, edition_id)
-        planner._plan_chunk(conn, of, editions.next_readers(conn, of, 3))
+        readers = readership.next_readers(conn, of, 3, all_given=False, lock=True)
+        decision = decided(conn, readership, of, readers, mail_empty=False)
+        planner._write(conn, of, decision, readers[-1].subscription_id)
     # Here the process is killed. Another takes up where it stopped.
     world.planner.continue_planning()
     with world.db.read() as conn:
@@ -461,12 +472,12 @@ def test_what_was_given_and_came_back_is_not_given_again(world: World) -> None:
 
 def test_a_reader_whom_no_alert_concerns_is_not_left_behind_for_ever(world: World) -> None:
     world.subscribe("ada", ALERTS, categories=["rare"])
-    for number in range(plan.FAR_BEHIND + 1):
+    for number in range(planning.FAR_BEHIND + 1):
         world.take_in(f"{number}", "world")
     world.make_public()
     world.wait(minutes=2).plan()
     with world.db.read() as conn:
-        assert conn.execute(select(subscription.c.after_seq)).scalar() == plan.FAR_BEHIND + 1
+        assert conn.execute(select(subscription.c.after_seq)).scalar() == planning.FAR_BEHIND + 1
     world.publish("rare", "rare")
     world.wait(minutes=2).plan()
     assert world.mails("ada") == [["rare"]]

@@ -9,12 +9,14 @@ from sqlalchemy import select
 from publisher.core.intake import Offered
 from publisher.core.model import Cadence, Newsletter
 from publisher.core.wishes import Wishes
+from publisher.newsletters.forecast import Forecaster
 from publisher.newsletters.plan import CHUNK, Planner
 from publisher.store import (
     articles,
     editions,
     newsletters,
     publication,
+    readership,
     slots,
     subscribers,
 )
@@ -57,7 +59,23 @@ class World:
     def planner(self) -> Planner:
         by_slug = {each.slug: each for each in self.newsletters}
         return Planner(
-            db=self.db, slots=slots, editions=editions, newsletters=by_slug, chunk=self.chunk
+            db=self.db,
+            slots=slots,
+            editions=editions,
+            readership=readership,
+            newsletters=by_slug,
+            chunk=self.chunk,
+        )
+
+    @property
+    def forecaster(self) -> Forecaster:
+        return Forecaster(
+            db=self.db,
+            slots=slots,
+            editions=editions,
+            readership=readership,
+            newsletters={each.slug: each for each in self.newsletters},
+            chunk=self.chunk,
         )
 
     def wait(self, **time_passing: float) -> "World":

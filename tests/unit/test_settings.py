@@ -53,6 +53,7 @@ def test_the_site_alone_is_enough(read: Loader, tmp_path: Path) -> None:
     assert (settings.feeds.directory, settings.feeds.entries) == ("feeds", 50)
     assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8080)
     assert (settings.mail.templates, settings.mail.batch) == ("templates/email", 50)
+    assert settings.mail.keep_days == 90
     assert (settings.relays, settings.newsletter_facts(), settings.sources) == ((), (), ())
     assert settings.secret is None
     assert settings.var == tmp_path / "var"
@@ -175,6 +176,7 @@ WRONG = [
     (SITE + "[web]\nport = true", "web.port: true is not a whole number from 0 to 65535"),
     (SITE + "[web]\nport = 80.5", "web.port: 80.5 is not a whole number from 0 to 65535"),
     (SITE + "[feeds]\nentries = 0", "feeds.entries: 0 is not a whole number from 1 to 1000"),
+    (SITE + "[mail]\nkeep_days = 0", "mail.keep_days: 0 is not a whole number from 1 to 36500"),
     (SITE + "[feeds]\nentries = [1]", "feeds.entries: a list is not a whole number from 1 to 1000"),
     (SITE + '[mail]\nsender = "News"', "mail.sender: 'News' is not a mail address"),
     (

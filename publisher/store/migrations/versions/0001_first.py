@@ -211,6 +211,7 @@ def upgrade() -> None:
         sa.Column("planned", sa.Boolean(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("totals", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["newsletter"],
             ["newsletter.slug"],
@@ -403,6 +404,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_delivery_rendering",
+        "delivery",
+        ["rendering_id"],
+        unique=False,
+        sqlite_where=sa.text("rendering_id IS NOT NULL"),
+        postgresql_where=sa.text("rendering_id IS NOT NULL"),
     )
     op.create_index("ix_delivery_subscriber", "delivery", ["subscriber_id"], unique=False)
     op.create_index("ix_delivery_variant", "delivery", ["variant_id", "state"], unique=False)

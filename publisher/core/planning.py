@@ -1,0 +1,70 @@
+"""Decides who of an edition's readers gets what; planning writes it down, a dry run tells it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from publisher.core.edition import Edition, Reader
+from publisher.core.model import Cadence
+from publisher.core.selection import Group, Item, select
+
+FAR_BEHIND = 200
+"""Articles. A reader farther behind is moved along also by an alert that does not concern them, or
+each alert would have to look at all that came out since their last mail."""
+
+Contents = Mapping[tuple[tuple[str, ...], str], Sequence[Reader]]
+"""Readers by what they get: article ids in order, and locale."""
+
+
+class LeftOut(StrEnum):
+    """Why a subscription of an edition's slot gets nothing of it."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    NOT_CONFIRMED = "not confirmed"
+    SUPPRESSED = "suppressed"
+    PAUSED = "paused"
+    NOTHING_NEW = "nothing new"
+    OVER_CAP = "over the daily cap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    contents: Contents
+    moved: Sequence[int]
+    """Subscriptions that have been given all up to the edition's end, be it nothing."""
+
+
+def decide(
+    edition: Edition,
+    readers: Sequence[Reader],
+    given: Mapping[int, frozenset[str]],
+    items: Sequence[Item],
+    *,
+    mail_empty: bool,
+) -> Decision:
+    """What these readers get of an edition.
+
+    `given`: by subscriber, articles after their place that they have been given all the same.
+    `mail_empty`: whether who has been given everything gets a mail that says so.
+    """
+    groups: dict[Group, list[Reader]] = defaultdict(list)
+    for reader in readers:
+        groups[_group(reader, given.get(reader.subscriber_id, frozenset()))].append(reader)
+    contents: dict[tuple[tuple[str, ...], str], list[Reader]] = defaultdict(list)
+    moved: list[int] = []
+    for group, members in groups.items():
+        article_ids = select(items, edition.choice, group, edition.upto_seq)
+        # An immediate reader whom nothing concerned keeps their place for a while: finding out
+        # again costs less than a write to each of a million rows for every article.
+        behind = edition.upto_seq - group.after_seq
+        if article_ids or edition.cadence is not Cadence.IMMEDIATE or behind > FAR_BEHIND:
+            moved.extend(reader.subscription_id for reader in members)
+        if article_ids or mail_empty:
+            contents[article_ids, group.locale].extend(members)
+    return Decision(contents=contents, moved=moved)
+
+
+def _group(reader: Reader, given: frozenset[str]) -> Group:
+    choice = tuple(sorted(reader.choice.items())) if reader.choice is not None else None
+    return Group(choice=choice, after_seq=reader.after_seq, given=given, locale=reader.locale)
