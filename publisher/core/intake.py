@@ -45,6 +45,17 @@ class Known:
     """By "source" or "operator"; what an operator withdrew, no source brings back."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What an article says from now on."""
+
+    offered: Offered
+    published_at: datetime
+    updated_at: datetime
+    too_old: bool
+    """To be mailed, on arrival."""
+
+
 class Step(StrEnum):
     NEW = "new"
     REVISE = "revised"

@@ -205,7 +205,7 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
     engine = create_engine(f"sqlite:///{tmp_path / 'paper.db'}")
     metadata.create_all(engine)
     with engine.begin() as conn:
-        conn.execute(insert(counter).values(id=1, n=0, low=0))
+        conn.execute(insert(counter).values(id=1, n=0, low=0, texts=0))
         yield Paper(conn, tmp_path / "feeds")
     engine.dispose()
 

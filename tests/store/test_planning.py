@@ -11,7 +11,15 @@ from sqlalchemy import func, select, update
 
 from publisher.core.model import Cadence, DeliveryState, EditionState
 from publisher.newsletters import plan
-from publisher.store import articles, editions, newsletters, publication, schema, slots
+from publisher.store import (
+    articles,
+    editions,
+    memberships,
+    newsletters,
+    publication,
+    schema,
+    slots,
+)
 from publisher.store.engine import Database
 from publisher.store.tables import article, category, delivery, edition, subscriber, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -179,7 +187,8 @@ def test_a_later_move_of_an_article_already_given_is_not_mailed(world: World) ->
     world.publish("moved", "sport")
     world.wait(days=1).plan()
     with world.db.write() as conn:
-        articles.place_in(conn, world.ids["moved"], ["sport", "world"], now=world.now)
+        wanted = {world.ids["moved"]: ["sport", "world"]}
+        memberships.place_in(conn, wanted, now=world.now)
     world.publish("new", "world")
     world.wait(days=1).plan()
     assert world.mails("ada") == [["new"]]
