@@ -72,7 +72,7 @@ def parse(text: str, *, zone: str, path: str) -> Candidate:
         body = from_markdown(body)
     elif _PAGE.search(body[:2000]):
         page_title, page_summary, page_language, body = _page(body)
-    title, body = _title(fields.text("title"), body, page_title)
+    title, body = _title(clean_line(fields.text("title")), body, page_title)
     summary = fields.text(*_SUMMARY) or page_summary
     if not (title or summary or prose(body)):
         raise UnreadableError("it has neither a title nor text")
@@ -129,7 +129,7 @@ def _title(title: str, body: str, page_title: str) -> tuple[str, str]:
     end = re.compile(rf"</h{start[1]}\s*>", re.I).search(body, start.end()) if start else None
     if start and end:
         heading = prose(body[start.end() : end.start()])
-        if heading and (not title or heading.casefold() == clean_line(title).casefold()):
+        if heading and (not title or heading.casefold() == title.casefold()):
             return title or heading, body[: start.start()] + body[end.end() :]
     return title or page_title, body
 

@@ -148,6 +148,13 @@ def test_a_file_of_each_kind(expected: Candidate) -> None:
         assert (got.strip() if field == "body_html" else got) == wanted, field
 
 
+@pytest.mark.parametrize("title", ["", "\u3164", "\u2800 \u2800", "\u0301", "\u200b", "\ue000"])
+def test_a_title_that_shows_nothing_is_none(title: str) -> None:
+    front = f"---\ntitle: '{title}'\n---\n"
+    assert read(f"{front}# The ferry\n\nIt came.").title == "The ferry"
+    assert read(f"{front}It came.").title == ""
+
+
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
     text = (DATA / "hugo.md").read_text("utf-8")
     assert read("\ufeff" + text.replace("\n", "\r\n")) == read(text)
