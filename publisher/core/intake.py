@@ -20,7 +20,6 @@ class Offered:
     language: str = ""
     url: str = ""
     slug: str = ""
-    aliases: tuple[str, ...] = ()
     image: Image | None = None
     enclosures: tuple[Enclosure, ...] = ()
     related: tuple[Related, ...] = ()

@@ -87,7 +87,6 @@ def parse(text: str, *, zone: str, path: str) -> Candidate:
         language=fields.text("language", "lang", "locale") or page_language,
         url=_url(fields),
         slug=_slug(fields) or name_slug,
-        aliases=tuple(fields.names("aliases", "alias", "redirectFrom")),
         published_at=_first_date(fields, _PUBLISHED, local) or _moment(name_date, local),
         updated_at=_first_date(fields, _UPDATED, local),
         image=_image(fields),

@@ -221,7 +221,6 @@ def _content(version: Version) -> dict[str, object]:
         "image": asdict(offered.image) if offered.image else None,
         "enclosures": [asdict(each) for each in offered.enclosures],
         "related": [asdict(each) for each in offered.related],
-        "aliases": list(offered.aliases),
         "language": offered.language,
         "correction": offered.correction,
         "url": offered.url,

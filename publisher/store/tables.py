@@ -110,7 +110,6 @@ article = Table(
     Column("image", JSON(none_as_null=True)),
     Column("enclosures", JSON, nullable=False),
     Column("related", JSON, nullable=False),
-    Column("aliases", JSON, nullable=False),
     Column("paragraphs", JSON(none_as_null=True)),  # of a text page, for the matcher
     Column("language", String, nullable=False, default=""),
     Column("correction", Text, nullable=False, default=""),

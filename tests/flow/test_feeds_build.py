@@ -38,7 +38,6 @@ def article_values(article: Article) -> dict[str, object]:
         "image": asdict(article.image) if article.image else None,
         "enclosures": [asdict(each) for each in article.enclosures],
         "related": [asdict(each) for each in article.related],
-        "aliases": list(article.aliases),
         "language": article.language,
         "correction": article.correction,
         "published_at": article.published_at,

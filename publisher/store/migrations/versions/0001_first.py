@@ -26,7 +26,6 @@ def upgrade() -> None:
         sa.Column("image", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("enclosures", sa.JSON(), nullable=False),
         sa.Column("related", sa.JSON(), nullable=False),
-        sa.Column("aliases", sa.JSON(), nullable=False),
         sa.Column("paragraphs", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("correction", sa.Text(), nullable=False),
