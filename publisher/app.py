@@ -31,7 +31,8 @@ from publisher.settings import Source as SourceSettings
 from publisher.sources.archive_page import ArchivePageSource
 from publisher.sources.books import Books
 from publisher.sources.folder import FolderSource
-from publisher.sources.intake import Intake, Tally
+from publisher.sources.intake import Intake
+from publisher.sources.keeping import Tally
 from publisher.sources.port import Source
 from publisher.sources.wordpress.source import WordPressSource
 from publisher.store import (
@@ -41,6 +42,7 @@ from publisher.store import (
     control,
     editions,
     ledger,
+    memberships,
     newsletters,
     publication,
     quarantine,
@@ -112,7 +114,9 @@ class App:
 
     @cached_property
     def intake(self) -> Intake:
-        books = Books(articles=articles, texts=texts, quarantine=quarantine)
+        books = Books(
+            articles=articles, memberships=memberships, texts=texts, quarantine=quarantine
+        )
         return Intake(db=self.db, books=books, site=self.site)
 
     def sources(self) -> list[Source]:

@@ -10,7 +10,7 @@ from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, counted, say, say_json, shown_progress
 from publisher.errors import NotFoundError, UnreadableError
 from publisher.settings import Kind
-from publisher.sources.intake import Tally
+from publisher.sources.keeping import Tally
 from publisher.store import articles as store
 from publisher.store import shelf
 

@@ -9,8 +9,9 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
+from itertools import count
 
 from publisher.core.links import ascii_host
 
@@ -72,10 +73,21 @@ def unique_slug(
 ) -> str:
     """`slug(name)`, or the same with a short hash when that is reserved or taken."""
     is_taken = taken if callable(taken) else taken.__contains__
-    found, attempt = slug(name), 0
-    while found in reserved or is_taken(found):
-        found, attempt = _hashed(_words(name), name, attempt), attempt + 1
-    return found
+    return next(
+        each for each in possible_slugs(name) if each not in reserved and not is_taken(each)
+    )
+
+
+def possible_slugs(name: str, bearer: str = "") -> Iterator[str]:
+    """`slug(name)`, then without end the same with one short hash after another.
+
+    `bearer` is something that others of the same name have otherwise: with it hardly more than the
+    first two are ever needed, although thousands of articles have the same title.
+    """
+    yield slug(name)
+    words = _words(name)
+    for attempt in count():
+        yield _hashed(words, name, *([bearer] if bearer else []), *([attempt] if attempt else []))
 
 
 def kept_slug(
@@ -139,15 +151,15 @@ def _settled(text: str, step: Callable[[str], str]) -> str:
     return text
 
 
-def _hashed(words: str, name: str, attempt: int = 0) -> str:
+def _hashed(words: str, name: str, *more: str | int) -> str:
     """`words`, cut to leave room at a character's border, and the hash."""
     room = SLUG_BYTES - _HASH_DIGITS - 1
     head = words.encode()[:room].decode(errors="ignore").rstrip("-")
-    return f"{head}-{_hash(name, attempt)}" if head else _hash(name, attempt)
+    return f"{head}-{_hash(name, *more)}" if head else _hash(name, *more)
 
 
-def _hash(name: str, attempt: int = 0) -> str:
-    return stable_hash(category_key(name), *([attempt] if attempt else []))[:_HASH_DIGITS]
+def _hash(name: str, *more: str | int) -> str:
+    return stable_hash(category_key(name), *more)[:_HASH_DIGITS]
 
 
 def _plain(value: object) -> dict[str, str]:

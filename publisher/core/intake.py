@@ -20,7 +20,6 @@ class Offered:
     language: str = ""
     url: str = ""
     slug: str = ""
-    aliases: tuple[str, ...] = ()
     image: Image | None = None
     enclosures: tuple[Enclosure, ...] = ()
     related: tuple[Related, ...] = ()
@@ -43,6 +42,17 @@ class Known:
     withdrawn: bool
     withdrawn_by: str = ""
     """By "source" or "operator"; what an operator withdrew, no source brings back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What an article says from now on."""
+
+    offered: Offered
+    published_at: datetime
+    updated_at: datetime
+    too_old: bool
+    """To be mailed, on arrival."""
 
 
 class Step(StrEnum):

@@ -27,6 +27,10 @@ class Likeness(IntEnum):
     IDENTICAL = 6
 
 
+Said = tuple[Words, tuple[Words, ...]]
+"""All that an article says: its title and its paragraphs."""
+
+
 class Text:
     """A title and paragraphs as words; what holds no word (a row of stars) does not count."""
 
@@ -43,7 +47,7 @@ class Text:
         self.length = sum(map(len, self.paragraphs))
 
     @property
-    def said(self) -> tuple[Words, tuple[Words, ...]]:
+    def said(self) -> Said:
         return self.title, self.paragraphs
 
     @cached_property
@@ -71,7 +75,7 @@ def likeness(text: Text, other: Text, shared: float, covered: float) -> Likeness
     # A series may give all its articles the same title, and a line or two besides.
     if same_title and max(shared, covered) >= 1 / 5:
         return Likeness.TITLE
-    alike = similar(text.title, other.title)
+    alike = text.title == other.title or similar(text.title, other.title)
     first = text.paragraphs[:1]
     if first and first == other.paragraphs[:1]:
         # Bylines and datelines come first in many articles; a round-up quotes others' leads.

@@ -9,10 +9,12 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from publisher.core.archive_page import TextArticle
-from publisher.core.likeness import Likeness, Text, begins, breaks_off, likeness
+from publisher.core.likeness import STUB, Likeness, Said, Text, begins, breaks_off, likeness
 from publisher.core.model import Related
 from publisher.core.words import Words, is_beginning, runs, words
 
@@ -107,13 +109,11 @@ class _Matcher:
         self.known = [Text(a.title, a.paragraphs, a.related) for a in known]
         self.ids = [article.id for article in known]
         self.with_title = _index((text.title,) for text in self.known)
-        self.with_run = _index(text.pool for text in self.known)
-        self.shared = [
-            Counter(k for run in text.runs for k in self.with_run.get(run, ()))
-            for text in self.page
-        ]
+        self.shared = _Shared(self.page, self.known)
+        self.shared_here = _Shared(self.page, self.page)
         self.repeated = _repeated(self.page)
-        self.twins = self._pair()
+        self.twins = self._identical()
+        self.twins |= self._alike()
 
     def verdicts(self) -> tuple[Verdict, ...]:
         found: dict[int, Verdict] = dict.fromkeys(self.repeated, Repeated())
@@ -131,30 +131,43 @@ class _Matcher:
                 found[page] = Cut(self.ids[known])
         return tuple(found[n] for n in range(len(self.page)))
 
-    def _pair(self) -> dict[int, int]:
-        """The page's articles with their known twins, by position."""
+    def _identical(self) -> dict[int, int]:
+        """The page's articles that say exactly what known ones do, with these, by position.
+
+        Most are: no other likeness is stronger, and the rest is then little work.
+        """
+        free: dict[Said, list[int]] = defaultdict(list)
+        for known in reversed(range(len(self.known))):
+            free[self.known[known].said].append(known)
+        return {
+            page: free[text.said].pop()
+            for page, text in enumerate(self.page)
+            if page not in self.repeated and free.get(text.said)
+        }
+
+    def _alike(self) -> dict[int, int]:
+        """The page's other articles with the known ones that they are most like, by position."""
+        taken = set(self.twins.values())
         pairs = [
             pair
             for page in range(len(self.page))
-            if page not in self.repeated
-            for pair in self._candidates(page)
+            if page not in self.repeated and page not in self.twins
+            for pair in self._candidates(page, taken)
         ]
         pairs.sort(key=lambda pair: (-pair.likeness, -pair.share, pair.order))
         twins: dict[int, int] = {}
-        taken: set[int] = set()
         for pair in pairs:
             if pair.page not in twins and pair.known not in taken:
                 twins[pair.page] = pair.known
                 taken.add(pair.known)
         return twins
 
-    def _candidates(self, page: int) -> Iterator[_Pair]:
+    def _candidates(self, page: int, taken: Collection[int]) -> Iterator[_Pair]:
         text = self.page[page]
         titled = self.with_title.get(text.title, ())
-        possible = set(titled)
-        possible.update(k for k in self.shared[page] if self._may_pair(page, k))
         begun = [k for k in titled if self._breaks_off(page, k)] if self._ends_page(page) else []
-        for known in sorted(possible):
+        possible = {k for k in {*titled, *self.shared[page]} if self._may_pair(page, k)}
+        for known in sorted(possible.union(begun).difference(taken)):
             shared, covered = self._overlap(page, known)
             kind = likeness(text, self.known[known], shared, covered)
             if known in begun and kind != Likeness.IDENTICAL:
@@ -165,10 +178,19 @@ class _Matcher:
                 yield _Pair(kind, shared + covered, (page, known), page, known)
 
     def _may_pair(self, page: int, known: int) -> bool:
-        """A quick look: with another title, the first paragraph or most runs must be the same."""
+        """A quick look, which `likeness` could only deny: a title may head a thousand articles."""
         text, other = self.page[page], self.known[known]
-        mostly = 2 * self.shared[page][known] > len(text.runs)
-        return mostly or text.paragraphs[:1] == other.paragraphs[:1]
+        shared = self.shared[page][known]
+        if 2 * shared > len(text.runs) or text.paragraphs[:1] == other.paragraphs[:1]:
+            return True
+        if text.title != other.title:
+            return False
+        covered_at_most = shared + len(text.pool) - len(text.runs)
+        return (
+            min(text.length, other.length) < STUB
+            or 5 * shared >= len(text.runs)
+            or 5 * covered_at_most >= len(other.runs)
+        )
 
     def _overlap(self, page: int, known: int) -> tuple[float, float]:
         """Which part of the page article's runs the known one holds, and the other way round."""
@@ -193,21 +215,23 @@ class _Matcher:
         if self._ends_page(page) and self._begins_any(text, others):
             return Repeated()
         near = next((self.twins[n] for n in range(page, -1, -1) if n in self.twins), None)
-        # What holds most of it holds a good part of its runs; a line that stands everywhere is not.
-        enough = len(text.runs) / 10
-        candidates = {k for k, count in self.shared[page].items() if count >= enough}
+        candidates = self._likely(page, self.shared)
         if self._ends_page(page):
             candidates.update(range(len(self.known)))
         held = [(self._held(page, self.known[k]), k == near, -k) for k in candidates]
         best = max(held, default=(0.0, False, 0))
         if best[0]:
             return Fragment(self.ids[-best[2]], _reason(self.known[-best[2]]))
-        for other in sorted(others):
-            unlike = text.runs.isdisjoint(self.page[other].pool)
-            if not unlike and self._held(page, self.page[other]):
+        for other in sorted(self._likely(page, self.shared_here).intersection(others)):
+            if self._held(page, self.page[other]):
                 twin = self.twins.get(other)
                 return Fragment("" if twin is None else self.ids[twin], _reason(self.page[other]))
         return New()
+
+    def _likely(self, page: int, shared: "_Shared") -> set[int]:
+        """What holds most of it holds a good part of its runs, more than a line everywhere."""
+        enough = len(self.page[page].runs) / 10
+        return {n for n, count in shared[page].items() if count >= enough}
 
     def _held(self, page: int, other: Text) -> float:
         """Which part of the article's words stands in the other; 0 unless it is most of it."""
@@ -241,9 +265,26 @@ class _Matcher:
         return any(text.said == self.known[known].said for text in self.page)
 
 
+class _Shared(dict[int, Counter[int]]):
+    """For each article of a page how many of its runs others hold; counted when first asked."""
+
+    def __init__(self, page: Sequence[Text], others: Sequence[Text]) -> None:
+        self._page = page
+        self._others = others
+
+    @cached_property
+    def _with_run(self) -> dict[Words, list[int]]:
+        return _index(text.pool for text in self._others)
+
+    def __missing__(self, page: int) -> Counter[int]:
+        holders = (self._with_run.get(run, ()) for run in self._page[page].runs)
+        self[page] = counted = Counter(chain.from_iterable(holders))
+        return counted
+
+
 def _repeated(page: Sequence[Text]) -> frozenset[int]:
     """Positions of articles that stand further up already."""
-    first: dict[tuple[Words, tuple[Words, ...]], int] = {}
+    first: dict[Said, int] = {}
     return frozenset(n for n, text in enumerate(page) if first.setdefault(text.said, n) != n)
 
 

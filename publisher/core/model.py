@@ -111,7 +111,6 @@ class Candidate:
     """Its own http(s) address elsewhere; empty when this program gives it its page."""
     slug: str = ""
     """The wish for the address of its page."""
-    aliases: tuple[str, ...] = ()
     published_at: datetime | None = None
     updated_at: datetime | None = None
     image: Image | None = None
@@ -142,7 +141,6 @@ class Article:
     image: Image | None = None
     enclosures: tuple[Enclosure, ...] = ()
     related: tuple[Related, ...] = ()
-    aliases: tuple[str, ...] = ()
     language: str = ""
     correction: str = ""
     published_at: datetime

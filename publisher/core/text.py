@@ -12,6 +12,9 @@ _LINE_BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _PAGE_BREAK = re.compile(r"[\x0b\x0c]")
 _BYTE_ORDER_MARK = "\ufeff"
 _INVISIBLE_EDGES = " \u00a0\u202f\u00ad\u200b\u2060"
+# Letters and symbols by category, but empty: Hangul fillers, a Braille cell without dots, a null
+# notehead, the place of an object that is not there.
+_BLANK = re.compile("[\u115f\u1160\u3164\uffa0\u2800\ufffc\U0001d159]")
 _LOOSE_ENDS = " ,;:.–—-(«“„¿¡"
 
 _POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
@@ -24,10 +27,12 @@ def clean_line(text: str) -> str:
     """`text` as one line fit for a title, a name or a header.
 
     Control characters, lone surrogates, line breaks and runs of white space become one space;
-    bidirectional controls without their partner go; the rest is composed (NFC).
+    bidirectional controls without their partner go; the rest is composed (NFC). A line on which
+    nothing would be seen is empty.
     """
     text = unicodedata.normalize("NFC", _balanced(text.replace(_BYTE_ORDER_MARK, "")))
-    return _UNFIT_IN_LINE.sub(" ", text).strip(_INVISIBLE_EDGES)
+    line = _UNFIT_IN_LINE.sub(" ", text).strip(_INVISIBLE_EDGES)
+    return line if any(map(_is_seen, line)) else ""
 
 
 def clean_text(text: str) -> str:
@@ -57,6 +62,16 @@ def opening_words(line: str, limit: int) -> str:
     if line[end] != " " and (space := start.rfind(" ")) > limit // 3:
         start = start[:space]
     return clean_line(start).rstrip(_LOOSE_ENDS) + "…"
+
+
+def _is_seen(char: str) -> bool:
+    """Whether it shows something by itself, whatever the font: a mark needs a letter to stand on.
+
+    What is private to some font means nothing to the reader of a feed. What this Python does not
+    know yet may be an emoji.
+    """
+    kind = unicodedata.category(char)
+    return kind == "Cn" or (kind[0] not in "CMZ" and not _BLANK.match(char))
 
 
 def _balanced(line: str) -> str:

@@ -15,7 +15,7 @@ from publisher.core.text import clean_line, without_controls
 _TAGS = {
     "a", "abbr", "address", "aside", "audio", "b", "bdi", "bdo", "blockquote", "br", "caption",
     "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em",
-    "figcaption", "figure", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i",
+    "figcaption", "figure", "footer", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i",
     "img", "ins", "kbd", "li", "mark", "ol", "p", "picture", "pre", "q", "rp", "rt", "ruby", "s",
     "samp", "section", "small", "source", "span", "strong", "sub", "summary", "sup", "table",
     "tbody", "td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var", "video", "wbr",
@@ -60,7 +60,12 @@ _SIZE = re.compile(r"(?:[0-9.]{1,9}[wxh]\s?){0,2}")
 
 _NOSCRIPT = re.compile(r"</?noscript[^<>]*>", re.IGNORECASE)
 _IMAGE_WITHOUT_SOURCE = re.compile(r'<img(?: (?!src)[a-z]+="[^"]*")*>')
-_H1 = re.compile(r"<(/?)h1(?=[ >])")
+# Tags of old pages, and the pages' own first heading, by what stands for them today.
+_RENAMED = {
+    "h1": "h2", "strike": "s", "tt": "code", "acronym": "abbr", "center": "div", "dir": "ul",
+    "menu": "ul",
+}  # fmt: skip
+_OLD_TAG = re.compile(rf"(</?)({'|'.join(_RENAMED)})(?=[ >])")
 
 _CHEAP_TAGS = 20_000
 _LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -85,7 +90,8 @@ def clean(html: str, base_url: str) -> str:
     Every address in it is absolute, relative ones counting from `base_url`; one that cannot be
     made so, or has another scheme than http, https, mailto or tel, is dropped. So are jumps within
     the page (`#x`): what they lead to has lost its id, which could clash with those of the page
-    around it. A first-rank heading becomes a second: the title is the page's first.
+    around it. A first-rank heading becomes a second: the title is the page's first. Tags of old
+    pages become today's; of `<font>` and `<big>` the words stay.
     """
     # What noscript holds (the true image of a lazy one) is mere text to nh3.
     html = _shallow(_NOSCRIPT.sub("", without_controls(html)))
@@ -103,7 +109,7 @@ def clean(html: str, base_url: str) -> str:
 
     cleaned = nh3.clean(
         html,
-        tags=_TAGS,
+        tags=_TAGS | _RENAMED.keys(),
         clean_content_tags=_GONE_WITH_CONTENT,
         attributes=_ATTRIBUTES,
         attribute_filter=attribute,
@@ -113,7 +119,8 @@ def clean(html: str, base_url: str) -> str:
     )
     # Character references (`&#1;`) become characters only while nh3 reads them.
     cleaned = without_controls(cleaned)
-    return _IMAGE_WITHOUT_SOURCE.sub("", _H1.sub(r"<\1h2", cleaned)).strip()
+    cleaned = _OLD_TAG.sub(lambda tag: tag[1] + _RENAMED[tag[2]], cleaned)
+    return _IMAGE_WITHOUT_SOURCE.sub("", cleaned).strip()
 
 
 def from_markdown(text: str) -> str:

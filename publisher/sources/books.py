@@ -1,21 +1,30 @@
 """What intake needs of the store, declared by intake; the modules of `store` satisfy it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
 
-from publisher.core.intake import Known, Offered
+from publisher.core.intake import Known, Version
 from publisher.core.matching import KnownText
 from publisher.core.model import CategoryName
 
 
-class ArticleBook(Protocol):
-    def find(self, conn: Connection, source: str, source_key: str) -> Known | None: ...
+class Database(Protocol):
+    def read(self) -> AbstractContextManager[Connection]: ...
 
-    def find_by_id(self, conn: Connection, article_id: str) -> Known | None: ...
+    def write(self) -> AbstractContextManager[Connection]: ...
+
+
+class ArticleBook(Protocol):
+    def find(
+        self, conn: Connection, source: str, source_keys: Collection[str]
+    ) -> Mapping[str, Known]: ...
+
+    def find_by_id(self, conn: Connection, article_ids: Collection[str]) -> Mapping[str, Known]: ...
 
     def find_moved(
         self,
@@ -26,44 +35,21 @@ class ArticleBook(Protocol):
         present: Collection[str],
     ) -> Known | None: ...
 
-    def keys_below(self, conn: Connection, source: str, scope: str) -> Mapping[str, str]: ...
+    def keys_below(self, conn: Connection, source: str, scope: str) -> Collection[str]: ...
 
     def add(
         self,
         conn: Connection,
-        offered: Offered,
+        new: Sequence[tuple[str, Version]],
         *,
         source: str,
-        source_key: str,
         host: str,
-        published_at: datetime,
-        updated_at: datetime,
         now: datetime,
-        too_old: bool,
-    ) -> str: ...
+    ) -> Sequence[str]: ...
 
-    def revise(
-        self,
-        conn: Connection,
-        known: Known,
-        offered: Offered,
-        *,
-        published_at: datetime,
-        updated_at: datetime,
-        too_old: bool,
-    ) -> None: ...
+    def revise(self, conn: Connection, revised: Mapping[str, Version]) -> None: ...
 
-    def rekey(self, conn: Connection, article_id: str, source_key: str) -> None: ...
-
-    def place_in(
-        self,
-        conn: Connection,
-        article_id: str,
-        names: Sequence[str | CategoryName],
-        *,
-        now: datetime,
-        only_add: bool = False,
-    ) -> bool: ...
+    def rekey(self, conn: Connection, keys: Mapping[str, str]) -> None: ...
 
     def withdraw(
         self, conn: Connection, article_ids: Sequence[str], *, by: str, now: datetime
@@ -72,12 +58,25 @@ class ArticleBook(Protocol):
     def revive(self, conn: Connection, article_id: str) -> None: ...
 
 
+class MembershipBook(Protocol):
+    def place_in(
+        self,
+        conn: Connection,
+        wanted: Mapping[str, Sequence[str | CategoryName]],
+        *,
+        now: datetime,
+        only_add: bool = False,
+    ) -> Collection[str]: ...
+
+
 class TextBook(Protocol):
     def sharing(self, conn: Connection, wanted: Collection[int]) -> Sequence[KnownText]: ...
 
-    def remember(
-        self, conn: Connection, article_id: str, title: str, paragraphs: Sequence[str]
-    ) -> None: ...
+    def remember(self, conn: Connection, said: Mapping[str, Collection[int]]) -> None: ...
+
+    def state(self, conn: Connection) -> int: ...
+
+    def advance(self, conn: Connection, seen: int) -> bool: ...
 
 
 class QuarantineBook(Protocol):
@@ -90,13 +89,14 @@ class QuarantineBook(Protocol):
         now: datetime,
     ) -> None: ...
 
-    def forget_absent(
-        self, conn: Connection, source: str, scope: str, present: Collection[str]
-    ) -> None: ...
+    def documents_below(self, conn: Connection, source: str, scope: str) -> Collection[str]: ...
+
+    def forget(self, conn: Connection, source: str, documents: Collection[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
     articles: ArticleBook
+    memberships: MembershipBook
     texts: TextBook
     quarantine: QuarantineBook

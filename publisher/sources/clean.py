@@ -39,7 +39,6 @@ def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
         language=_language(candidate.language),
         url=_web_address(candidate.url, base),
         slug=clean_line(candidate.slug),
-        aliases=tuple(filter(None, map(clean_line, candidate.aliases))),
         image=_image(candidate.image, base),
         enclosures=tuple(
             replace(each, url=url, type=clean_line(each.type))

@@ -2,8 +2,7 @@
 
 import mimetypes
 import re
-from datetime import UTC, date, datetime, time, tzinfo
-from email.utils import parsedate_to_datetime
+from datetime import UTC, date, datetime, tzinfo
 from html import escape
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -16,6 +15,7 @@ from publisher.core.model import Candidate, Enclosure, Image, Related
 from publisher.core.text import clean_line, without_controls
 from publisher.errors import UnreadableError
 from publisher.kit.html import from_markdown, prose
+from publisher.sources.dates import FORMS, moment
 from publisher.sources.fields import Field, Fields, mapping, split, words
 
 MARKDOWN = (".md", ".markdown")
@@ -38,13 +38,6 @@ _TRUE = {"true", "yes", "on", "1", "y"}
 _FALSE = {"false", "no", "off", "0", "n"}
 _WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _DATED_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T[\d:-]+Z?)?(?:[-_](.+))?")
-_MOMENT = re.compile(
-    r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
-    r"(?:(?:\s+|T)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?)?"
-    r"\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?",
-    re.IGNORECASE | re.ASCII,
-)
-_MAIL_DATE = re.compile(r"(?:\w{3},\s*)?\d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}.*", re.ASCII)
 _PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _OPENING_HEADING = re.compile(r"\s*<h([1-6])(?:\s[^<>]*)?>", re.IGNORECASE)
 _FIRST_RANK = re.compile(r"<h(1)(?:\s[^<>]*)?>", re.IGNORECASE)
@@ -72,7 +65,7 @@ def parse(text: str, *, zone: str, path: str) -> Candidate:
         body = from_markdown(body)
     elif _PAGE.search(body[:2000]):
         page_title, page_summary, page_language, body = _page(body)
-    title, body = _title(fields.text("title"), body, page_title)
+    title, body = _title(clean_line(fields.text("title")), body, page_title)
     summary = fields.text(*_SUMMARY) or page_summary
     if not (title or summary or prose(body)):
         raise UnreadableError("it has neither a title nor text")
@@ -87,8 +80,7 @@ def parse(text: str, *, zone: str, path: str) -> Candidate:
         language=fields.text("language", "lang", "locale") or page_language,
         url=_url(fields),
         slug=_slug(fields) or name_slug,
-        aliases=tuple(fields.names("aliases", "alias", "redirectFrom")),
-        published_at=_first_date(fields, _PUBLISHED, local) or _moment(name_date, local),
+        published_at=_first_date(fields, _PUBLISHED, local) or moment(name_date, local),
         updated_at=_first_date(fields, _UPDATED, local),
         image=_image(fields),
         enclosures=_enclosures(fields),
@@ -129,7 +121,7 @@ def _title(title: str, body: str, page_title: str) -> tuple[str, str]:
     end = re.compile(rf"</h{start[1]}\s*>", re.I).search(body, start.end()) if start else None
     if start and end:
         heading = prose(body[start.end() : end.start()])
-        if heading and (not title or heading.casefold() == clean_line(title).casefold()):
+        if heading and (not title or heading.casefold() == title.casefold()):
             return title or heading, body[: start.start()] + body[end.end() :]
     return title or page_title, body
 
@@ -173,7 +165,7 @@ def _from_name(file: PurePosixPath) -> tuple[str, str]:
     """Date and slug as a name like `2026-11-20-title.md` or `title/index.md` has them."""
     name = file.parent.name if file.stem == "index" else file.stem
     dated = _DATED_NAME.fullmatch(name)
-    if not dated or _moment(dated[1], UTC) is None:
+    if not dated or moment(dated[1], UTC) is None:
         return "", name
     return dated[1], dated[2] or name
 
@@ -182,38 +174,11 @@ def _first_date(fields: Fields, keys: tuple[str, ...], zone: tzinfo) -> datetime
     for field in fields.all(*keys):
         if field.key.casefold() == "published" and _truth(field) is not None:
             continue
-        moment = _moment(field.value, zone)
-        if moment is None:
-            raise field.problem("is not a date")
-        return moment
+        found = moment(field.value if isinstance(field.value, date) else words(field.value), zone)
+        if found is None:
+            raise field.problem(f"cannot be read as a date; write it like {FORMS}")
+        return found
     return None
-
-
-def _moment(value: object, zone: tzinfo) -> datetime | None:
-    """A date as any of the three write it, in UTC; None if it is none."""
-    try:
-        if isinstance(value, datetime):
-            moment = value
-        elif isinstance(value, date):
-            moment = datetime.combine(value, time())
-        else:
-            moment = _read_moment(words(value))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _read_moment(text: str) -> datetime:
-    if _MAIL_DATE.fullmatch(text):
-        return parsedate_to_datetime(text)
-    match = _MOMENT.fullmatch(text)
-    if not match:
-        return datetime.fromisoformat(text)
-    year, month, day, hour, minute, second, offset = match.groups("00")
-    offset = {"00": "", "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"}.get(offset.upper(), offset)
-    return datetime.fromisoformat(
-        f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute}:{second}{offset}"
-    )
 
 
 def _image(fields: Fields) -> Image | None:

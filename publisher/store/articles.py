@@ -1,14 +1,18 @@
 """Articles in the store: found, written, revised, moved, withdrawn."""
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Update,
+    Row,
+    Select,
+    bindparam,
     func,
     insert,
     literal,
@@ -16,11 +20,11 @@ from sqlalchemy import (
     update,
 )
 
-from publisher.core.identity import mint_article_id, unique_slug
-from publisher.core.intake import Known, Offered
-from publisher.core.model import CategoryName, DeliveryState
+from publisher.core.identity import RESERVED, mint_article_id, possible_slugs
+from publisher.core.intake import Known, Version
+from publisher.core.model import DeliveryState
 from publisher.errors import NotFoundError
-from publisher.store import categories, counter, totals
+from publisher.store import categories, counter, memberships, totals
 from publisher.store.keys import below
 from publisher.store.tables import (
     UtcDateTime,
@@ -32,13 +36,35 @@ from publisher.store.tables import (
     variant_article,
 )
 
+_AT_ONCE = 500  # names in one question
+_KNOWN: Select[Any] = select(  # Any: the columns' types are those of tables.article
+    article.c.id,
+    article.c.source_key,
+    article.c.content_hash,
+    article.c.published_at,
+    article.c.updated_at,
+    article.c.seq,
+    article.c.withdrawn_at,
+    article.c.withdrawn_by,
+)
 
-def find(conn: Connection, source: str, source_key: str) -> Known | None:
-    return _known(conn, article.c.source == source, article.c.source_key == source_key)
+
+def find(conn: Connection, source: str, source_keys: Collection[str]) -> dict[str, Known]:
+    """Those that are known of a source's articles, by their keys there."""
+    of_source = article.c.source == source
+    return {
+        row.source_key: _known(row)
+        for some in _some(source_keys)
+        for row in conn.execute(_KNOWN.where(of_source, article.c.source_key.in_(some)))
+    }
 
 
-def find_by_id(conn: Connection, article_id: str) -> Known | None:
-    return _known(conn, article.c.id == article_id)
+def find_by_id(conn: Connection, article_ids: Collection[str]) -> dict[str, Known]:
+    return {
+        row.id: _known(row)
+        for some in _some(article_ids)
+        for row in conn.execute(_KNOWN.where(article.c.id.in_(some)))
+    }
 
 
 def find_moved(
@@ -46,14 +72,13 @@ def find_moved(
 ) -> Known | None:
     """The article that says exactly this and whose own document below `scope` is gone."""
     rows = conn.execute(
-        select(article.c.id, article.c.source_key).where(
+        _KNOWN.where(
             article.c.source == source,
             article.c.content_hash == content_hash,
             below(article.c.source_key, scope),
-        )
+        ).order_by(article.c.id)
     )
-    gone = sorted(row.id for row in rows if row.source_key not in present)
-    return find_by_id(conn, gone[0]) if gone else None
+    return next((_known(row) for row in rows if row.source_key not in present), None)
 
 
 def is_withdrawn(conn: Connection, slug: str) -> bool:
@@ -64,116 +89,76 @@ def is_withdrawn(conn: Connection, slug: str) -> bool:
     return row is not None and row.seq is not None and row.withdrawn_at is not None
 
 
-def keys_below(conn: Connection, source: str, scope: str) -> dict[str, str]:
-    """Keys below `scope` and the ids of their articles, without the withdrawn."""
-    rows = conn.execute(
-        select(article.c.source_key, article.c.id).where(
-            article.c.source == source,
-            below(article.c.source_key, scope),
-            article.c.withdrawn_at.is_(None),
-        )
+def keys_below(conn: Connection, source: str, scope: str) -> set[str]:
+    """Keys of a source's articles below `scope`, without the withdrawn."""
+    found = select(article.c.source_key).where(
+        article.c.source == source,
+        below(article.c.source_key, scope),
+        article.c.withdrawn_at.is_(None),
     )
-    return {row.source_key: row.id for row in rows}
+    return set(conn.execute(found).scalars())
 
 
 def add(
     conn: Connection,
-    offered: Offered,
+    new: Sequence[tuple[str, Version]],
     *,
     source: str,
-    source_key: str,
     host: str,
-    published_at: datetime,
-    updated_at: datetime,
     now: datetime,
-    too_old: bool,
-) -> str:
-    """Keep a new article, not yet public; its id is minted here. An empty key becomes the id."""
-    article_id = mint_article_id(*_naming(conn, host, now), secrets.token_hex(8))
-    conn.execute(
-        insert(article).values(
-            id=article_id,
-            source=source,
-            source_key=source_key or article_id,
-            slug=unique_slug(offered.slug or offered.title, lambda wish: _slug_taken(conn, wish)),
-            published_at=published_at,
-            updated_at=updated_at,
-            received_at=now,
-            **_content(offered, too_old=too_old),
-        )
+) -> list[str]:
+    """Keep new articles under their keys, not yet public; their ids are minted here.
+
+    An empty key becomes the id.
+    """
+    if not new:
+        return []
+    naming = _naming(conn, host, now)
+    ids = [mint_article_id(*naming, secrets.token_hex(8)) for _ in new]
+    rows = [
+        {
+            "id": article_id,
+            "source": source,
+            "source_key": key or article_id,
+            "slug": page,
+            "received_at": now,
+            **_content(version),
+        }
+        for article_id, page, (key, version) in zip(ids, _slugs(conn, new), new, strict=True)
+    ]
+    conn.execute(insert(article), rows)
+    memberships.begin(
+        conn,
+        {id_: version.offered.categories for id_, (_, version) in zip(ids, new, strict=True)},
     )
-    place_in(conn, article_id, offered.categories, now=now)
-    return article_id
+    return ids
 
 
-def revise(
-    conn: Connection,
-    known: Known,
-    offered: Offered,
-    *,
-    published_at: datetime,
-    updated_at: datetime,
-    too_old: bool,
-) -> None:
-    """Replace what an article says; its id, slug and place stay."""
+def revise(conn: Connection, revised: Mapping[str, Version]) -> None:
+    """Replace what articles, by id, say; their ids, slugs and places stay."""
+    if not revised:
+        return
+    rows = [{"b_id": article_id, **_content(each)} for article_id, each in revised.items()]
+    replaced: dict[str, object] = {name: bindparam(name) for name in rows[0] if name != "b_id"}
     conn.execute(
         update(article)
-        .where(article.c.id == known.id)
-        .values(
-            revision=article.c.revision + 1,
-            published_at=published_at,
-            updated_at=updated_at,
-            **_content(offered, too_old=too_old),
-        )
+        .where(article.c.id == bindparam("b_id"))
+        .values(revision=article.c.revision + 1, **replaced),
+        rows,
     )
-    _stamp(conn, [known.id])
+    _stamp(conn, list(revised))
 
 
-def rekey(conn: Connection, article_id: str, source_key: str) -> None:
-    """The same article's document now has another name."""
-    conn.execute(update(article).where(article.c.id == article_id).values(source_key=source_key))
-
-
-def place_in(
-    conn: Connection,
-    article_id: str,
-    names: Sequence[str | CategoryName],
-    *,
-    now: datetime,
-    only_add: bool = False,
-) -> bool:
-    """Let the article stand in exactly the categories named, in this order; True if that is news.
-
-    `only_add`: what is not named stays, since an archive page speaks for its own category alone.
-    """
-    wanted = list(dict.fromkeys(categories.slug_for(conn, name) for name in names))
-    statement = select(membership).where(membership.c.article_id == article_id)
-    rows = conn.execute(statement.order_by(membership.c.position, membership.c.category)).all()
-    current = {row.category: row.position for row in rows if row.removed_at is None}
-    if only_add:
-        wanted = list(dict.fromkeys([*current, *wanted]))
-    added = [slug for slug in wanted if slug not in current]
-    removed = sorted(current.keys() - set(wanted))
-    shifted = [slug for n, slug in enumerate(wanted) if current.get(slug, n) != n]
-    if not added and not removed and not shifted:
-        return False
-    known = find_by_id(conn, article_id)
-    change = counter.take(conn) if known and known.public else None
-    former = {row.category for row in rows}
-    for slug in added:
-        values = {"position": wanted.index(slug), "place": change, "removed_at": None}
-        if slug in former:
-            conn.execute(_membership(article_id, slug).values(**values))
-        else:
-            conn.execute(insert(membership).values(article_id=article_id, category=slug, **values))
-    for slug in shifted:
-        conn.execute(_membership(article_id, slug).values(position=wanted.index(slug)))
-    for slug in removed:
-        conn.execute(_membership(article_id, slug).values(removed_at=now))
-    if change is not None:
-        conn.execute(update(article).where(article.c.id == article_id).values(change=change))
-        categories.stamp(conn, {*current, *added}, change)
-    return True
+def rekey(conn: Connection, keys: Mapping[str, str]) -> None:
+    """The documents of these articles, by id, now have other names, be it each other's."""
+    statement = (
+        update(article)
+        .where(article.c.id == bindparam("b_id"))
+        .values(source_key=bindparam("b_key"))
+    )
+    # A name is free for the next only when whoever bore it has let go of it.
+    conn.execute(statement, [{"b_id": each, "b_key": each} for each in keys])
+    conn.execute(statement, [{"b_id": each, "b_key": key} for each, key in keys.items()])
 
 
 def withdraw(conn: Connection, article_ids: Sequence[str], *, by: str, now: datetime) -> None:
@@ -181,17 +166,16 @@ def withdraw(conn: Connection, article_ids: Sequence[str], *, by: str, now: date
 
     Raises NotFoundError naming an id that is not there.
     """
-    for article_id in article_ids:
-        result = conn.execute(
+    known = find_by_id(conn, article_ids)
+    if unknown := [each for each in article_ids if each not in known]:
+        raise NotFoundError(f"there is no article {unknown[0]}")
+    since = func.coalesce(article.c.withdrawn_at, literal(now, UtcDateTime()))
+    for some in _some(article_ids):
+        conn.execute(
             update(article)
-            .where(article.c.id == article_id)
-            .values(
-                withdrawn_at=func.coalesce(article.c.withdrawn_at, literal(now, UtcDateTime())),
-                withdrawn_by=by,
-            )
+            .where(article.c.id.in_(some))
+            .values(withdrawn_at=since, withdrawn_by=by)
         )
-        if result.rowcount == 0:
-            raise NotFoundError(f"there is no article {article_id}")
     _stamp(conn, article_ids)
 
 
@@ -227,8 +211,12 @@ def _was_missed(conn: Connection, article_id: str) -> bool:
     return place > totals.last_cleared(conn)
 
 
-def _content(offered: Offered, *, too_old: bool) -> dict[str, object]:
+def _content(version: Version) -> dict[str, object]:
+    offered = version.offered
     return {
+        "published_at": version.published_at,
+        "updated_at": version.updated_at,
+        "too_old": version.too_old,
         "title": offered.title,
         "summary": offered.summary,
         "body_html": offered.body_html,
@@ -237,19 +225,14 @@ def _content(offered: Offered, *, too_old: bool) -> dict[str, object]:
         "image": asdict(offered.image) if offered.image else None,
         "enclosures": [asdict(each) for each in offered.enclosures],
         "related": [asdict(each) for each in offered.related],
-        "aliases": list(offered.aliases),
         "language": offered.language,
         "correction": offered.correction,
         "url": offered.url,
         "content_hash": offered.content_hash,
-        "too_old": too_old,
     }
 
 
-def _known(conn: Connection, *where: ColumnElement[bool]) -> Known | None:
-    row = conn.execute(select(article).where(*where)).first()
-    if row is None:
-        return None
+def _known(row: Row[Any]) -> Known:
     return Known(
         id=row.id,
         content_hash=row.content_hash,
@@ -280,14 +263,38 @@ def _stamp(conn: Connection, article_ids: Sequence[str]) -> None:
     categories.stamp(conn, touched.scalars(), change)
 
 
-def _membership(article_id: str, slug: str) -> Update:
-    return update(membership).where(
-        membership.c.article_id == article_id, membership.c.category == slug
-    )
+def _slugs(conn: Connection, new: Sequence[tuple[str, Version]]) -> list[str]:
+    """Of the pages of new articles; one question tells which of the likely ones are taken."""
+    wishes = [
+        partial(
+            possible_slugs,
+            version.offered.slug or version.offered.title,
+            key or version.offered.content_hash,
+        )
+        for key, version in new
+    ]
+    likely = {wish for each in wishes for wish in islice(each(), 2)}
+    taken = {*RESERVED, *_taken(conn, likely)}
+
+    def is_free(wish: str) -> bool:
+        return wish not in taken and (wish in likely or not _taken(conn, [wish]))
+
+    given: list[str] = []
+    for each in wishes:
+        given.append(next(filter(is_free, each())))
+        taken.add(given[-1])
+    return given
 
 
-def _slug_taken(conn: Connection, slug: str) -> bool:
-    return conn.execute(select(article.c.id).where(article.c.slug == slug)).first() is not None
+def _taken(conn: Connection, slugs: Collection[str]) -> set[str]:
+    return set(conn.execute(select(article.c.slug).where(article.c.slug.in_(slugs))).scalars())
+
+
+def _some(values: Iterable[str]) -> Iterator[list[str]]:
+    """As many at a time as one question may name."""
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]
 
 
 def _naming(conn: Connection, host: str, now: datetime) -> tuple[str, int]:

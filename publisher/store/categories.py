@@ -1,6 +1,7 @@
 """Categories in the store: made by the first article that names them, stamped when they change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -9,30 +10,38 @@ from publisher.core.model import CategoryName
 from publisher.store import counter
 from publisher.store.tables import category
 
+_Rows = Mapping[str, Row[Any]]  # Any: the columns' types are those of tables.category
+
+
+def slugs_for(
+    conn: Connection, names: Iterable[str | CategoryName]
+) -> dict[str | CategoryName, str]:
+    """As `slug_for`, of many: one question for all that are known already."""
+    wanted = {each: _named(each) for each in names}
+    rows = _rows(conn, wanted.values())
+    slugs: dict[str | CategoryName, str] = {}
+    for name, named in wanted.items():
+        found = _find(rows, named)
+        if found is None or (not found.moved_to and _told_first(found, named)):
+            slugs[name] = slug_for(conn, named)
+        else:
+            slugs[name] = _leads_to(found)
+    return slugs
+
 
 def slug_for(conn: Connection, name: str | CategoryName) -> str:
     """The slug of the category of this name, made now if it is the first to bear it.
 
     What is known of it beside its name is kept where nothing was known before.
     """
-    named = name if isinstance(name, CategoryName) else CategoryName(title=name)
-    by_title = category_key(named.title)
-    by_both = f"{by_title}\n{named.slug}"
-    rows = {
-        row.name_key: row
-        for row in conn.execute(
-            select(category).where(category.c.name_key.in_([by_title, by_both]))
-        )
-    }
-    namesake = rows.get(by_title)
-    same = namesake is not None and (not named.shared or namesake.slug == named.slug)
-    found = rows.get(by_both) or (namesake if same else None)
+    named = _named(name)
+    rows = _rows(conn, [named])
+    found = _find(rows, named)
     if found is None:
-        return _make(conn, named, by_title if namesake is None else None, by_both)
-    if found.moved_to:
-        return str(found.moved_to)
-    _complete(conn, found, named)
-    return str(found.slug)
+        return _make(conn, named, is_first=category_key(named.title) not in rows)
+    if not found.moved_to:
+        _complete(conn, found, named)
+    return _leads_to(found)
 
 
 def stamp(conn: Connection, slugs: Iterable[str], change: int) -> None:
@@ -42,14 +51,42 @@ def stamp(conn: Connection, slugs: Iterable[str], change: int) -> None:
         conn.execute(update(category).where(category.c.slug.in_(wanted)).values(change=change))
 
 
-def _make(conn: Connection, named: CategoryName, by_title: str | None, by_both: str) -> str:
+def _named(name: str | CategoryName) -> CategoryName:
+    return name if isinstance(name, CategoryName) else CategoryName(title=name)
+
+
+def _keys(named: CategoryName) -> tuple[str, str]:
+    """Under which of its names a category may be kept: by its title, or by title and slug."""
+    by_title = category_key(named.title)
+    return by_title, f"{by_title}\n{named.slug}"
+
+
+def _rows(conn: Connection, names: Iterable[CategoryName]) -> _Rows:
+    keys = sorted({key for each in names for key in _keys(each)})
+    found = conn.execute(select(category).where(category.c.name_key.in_(keys)))
+    return {row.name_key: row for row in found}
+
+
+def _find(rows: _Rows, named: CategoryName) -> Row[Any] | None:
+    by_title, by_both = _keys(named)
+    namesake = rows.get(by_title)
+    same = namesake is not None and (not named.shared or namesake.slug == named.slug)
+    return rows.get(by_both) or (namesake if same else None)
+
+
+def _leads_to(found: Row[Any]) -> str:
+    return str(found.moved_to or found.slug)
+
+
+def _make(conn: Connection, named: CategoryName, *, is_first: bool) -> str:
     parent = slug_for(conn, named.parent) if named.parent else None
     if named.slug:
         slug = kept_slug(named.slug, lambda wish: _taken(conn, wish))
     else:
         slug = unique_slug(named.title, lambda wish: _taken(conn, wish))
     # One that shares its title is found again by it only if its slug could be kept.
-    key = by_both if by_title is None or (named.shared and slug != named.slug) else by_title
+    by_title, by_both = _keys(named)
+    key = by_title if is_first and not (named.shared and slug != named.slug) else by_both
     conn.execute(
         insert(category).values(
             slug=slug,
@@ -62,7 +99,13 @@ def _make(conn: Connection, named: CategoryName, by_title: str | None, by_both: 
     return slug
 
 
-def _complete(conn: Connection, found: Row[tuple[object, ...]], named: CategoryName) -> None:
+def _told_first(found: Row[Any], named: CategoryName) -> bool:
+    """Whether more is told of a category than was known."""
+    described = bool(named.description) and not found.description
+    return described or (named.parent is not None and found.parent is None)
+
+
+def _complete(conn: Connection, found: Row[Any], named: CategoryName) -> None:
     """Write down what is told of a category that was only a name so far."""
     news: dict[str, object] = {}
     if named.description and not found.description:

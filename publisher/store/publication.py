@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from publisher.store import categories, counter
 from publisher.store.tables import article, membership
+
+_AT_ONCE = 100  # articles made public in a transaction of at most 50 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +24,18 @@ class Placed:
         return bool(self.live or self.old)
 
 
-def publish_due(conn: Connection, *, now: datetime, limit: int = 500) -> Placed:
+def publish_due(conn: Connection, *, now: datetime, limit: int = _AT_ONCE) -> Placed:
     """Make public up to `limit` articles that are due.
 
     The oldest comes first and so lowest; files of the same moment go by their names. What was too
-    old on arrival goes below all others, the newest of it first.
+    old on arrival goes below all others, the last of it first.
     """
-    live = _waiting(conn, now, article.c.too_old.is_(False), article.c.published_at.asc(), limit)
+    live = _waiting(conn, now, limit, too_old=False)
     if live:
         last = counter.take(conn, len(live))
         _place(conn, live, range(last - len(live) + 1, last + 1), change=last)
         return Placed(live=len(live))
-    old = _waiting(conn, now, article.c.too_old.is_(True), article.c.published_at.desc(), limit)
+    old = _waiting(conn, now, limit, too_old=True)
     if old:
         lowest = counter.take_low(conn, len(old))
         places = range(lowest + len(old) - 1, lowest - 1, -1)
@@ -52,22 +54,18 @@ def next_due_at(conn: Connection) -> datetime | None:
     return found
 
 
-def _waiting(
-    conn: Connection,
-    now: datetime,
-    which: ColumnElement[bool],
-    by: ColumnElement[datetime],
-    limit: int,
-) -> list[str]:
+def _waiting(conn: Connection, now: datetime, limit: int, *, too_old: bool) -> list[str]:
+    """The first of those that are due, or the last of those too old, as their index has them."""
+    order = (article.c.published_at, article.c.received_at, article.c.source_key, article.c.id)
     statement = (
         select(article.c.id)
         .where(
             article.c.seq.is_(None),
             article.c.withdrawn_at.is_(None),
+            article.c.too_old == too_old,
             article.c.published_at <= now,
-            which,
         )
-        .order_by(by, article.c.received_at, article.c.source_key, article.c.id)
+        .order_by(*(each.desc() if too_old else each for each in order))
         .limit(limit)
     )
     return list(conn.execute(statement).scalars())

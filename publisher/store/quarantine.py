@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from publisher.store.keys import below
 from publisher.store.tables import quarantine
@@ -26,40 +26,32 @@ def settle(
     """Let exactly these items of a document stand in quarantine, with their reasons."""
     of_document = (quarantine.c.source == source, quarantine.c.document == document)
     present = set(conn.execute(select(quarantine.c.item).where(*of_document)).scalars())
-    if gone := present.difference(reasons):
-        conn.execute(delete(quarantine).where(*of_document, quarantine.c.item.in_(sorted(gone))))
-    for item, reason in reasons.items():
-        if item in present:
-            conn.execute(
-                update(quarantine)
-                .where(*of_document, quarantine.c.item == item)
-                .values(reason=reason, last_seen=now)
-            )
-        else:
-            conn.execute(
-                insert(quarantine).values(
-                    source=source,
-                    document=document,
-                    item=item,
-                    reason=reason,
-                    first_seen=now,
-                    last_seen=now,
-                )
-            )
-
-
-def forget_absent(conn: Connection, source: str, scope: str, present: Collection[str]) -> None:
-    """A document that is gone cannot be retried: drop what it had in quarantine."""
-    known = conn.execute(
-        select(quarantine.c.document).where(
-            quarantine.c.source == source, below(quarantine.c.document, scope)
-        )
-    ).scalars()
-    gone = sorted(set(known).difference(present))
+    this = (*of_document, quarantine.c.item == bindparam("b_item"))
+    gone = [{"b_item": item} for item in sorted(present.difference(reasons))]
+    still = [{"b_item": item, "b_reason": reasons[item]} for item in reasons if item in present]
+    first = [{"item": item, "reason": reasons[item]} for item in reasons if item not in present]
     if gone:
-        conn.execute(
-            delete(quarantine).where(quarantine.c.source == source, quarantine.c.document.in_(gone))
-        )
+        conn.execute(delete(quarantine).where(*this), gone)
+    if still:
+        mended = update(quarantine).values(reason=bindparam("b_reason"), last_seen=now)
+        conn.execute(mended.where(*this), still)
+    if first:
+        values = {"source": source, "document": document, "first_seen": now, "last_seen": now}
+        conn.execute(insert(quarantine), [{**values, **each} for each in first])
+
+
+def documents_below(conn: Connection, source: str, scope: str) -> set[str]:
+    """Keys, below `scope`, of the documents that have something here."""
+    found = select(quarantine.c.document).where(
+        quarantine.c.source == source, below(quarantine.c.document, scope)
+    )
+    return set(conn.execute(found).scalars())
+
+
+def forget(conn: Connection, source: str, documents: Collection[str]) -> None:
+    """Drop what these documents have here: what is gone cannot be retried."""
+    this = (quarantine.c.source == source, quarantine.c.document == bindparam("b_document"))
+    conn.execute(delete(quarantine).where(*this), [{"b_document": each} for each in documents])
 
 
 def listing(conn: Connection, limit: int = 100) -> list[Quarantined]:

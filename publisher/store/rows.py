@@ -26,7 +26,6 @@ def article_from_row(
         image=Image(**row.image) if row.image else None,
         enclosures=tuple(Enclosure(**each) for each in row.enclosures),
         related=tuple(Related(**each) for each in row.related),
-        aliases=tuple(row.aliases),
         language=row.language,
         correction=row.correction,
         published_at=row.published_at,

@@ -45,7 +45,7 @@ def upgrade(db: Database) -> bool:
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
         if conn.execute(counter.select()).first() is None:
-            conn.execute(counter.insert().values(id=1, n=0, low=0))
+            conn.execute(counter.insert().values(id=1, n=0, low=0, texts=0))
     return True
 
 

@@ -88,13 +88,15 @@ meta = Table(
     Column("value", Text, nullable=False),
 )
 
-# One row. `n` gives seq and change; `low` the places below all others (too old to mail).
+# One row. `n` gives seq and change; `low` the places below all others (too old to mail); `texts`
+# counts what was written of text pages: who matched a page against less must match it again.
 counter = Table(
     "counter",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("n", BigInteger, nullable=False),
     Column("low", BigInteger, nullable=False),
+    Column("texts", BigInteger, nullable=False),
 )
 
 category = Table(
@@ -111,6 +113,8 @@ category = Table(
     Column("change", BigInteger, nullable=False, default=0, index=True),
 )
 
+_WAITING = text("seq IS NULL AND withdrawn_at IS NULL")
+
 article = Table(
     "article",
     metadata,
@@ -126,7 +130,6 @@ article = Table(
     Column("image", JSON(none_as_null=True)),
     Column("enclosures", JSON, nullable=False),
     Column("related", JSON, nullable=False),
-    Column("aliases", JSON, nullable=False),
     Column("paragraphs", JSON(none_as_null=True)),  # of a text page, for the matcher
     Column("language", Text, nullable=False, default=""),
     Column("correction", Text, nullable=False, default=""),
@@ -141,11 +144,16 @@ article = Table(
     Column("withdrawn_by", Text, nullable=False, default=""),  # source or operator
     Column("too_old", Boolean, nullable=False, default=False),  # on arrival: never mailed
     UniqueConstraint("source", "source_key", name="uq_article_source"),
+    # In the order in which they become public: thousands may wait, and a few go at a time.
     Index(
         "ix_article_waiting",
+        "too_old",
         "published_at",
-        sqlite_where=text("seq IS NULL"),
-        postgresql_where=text("seq IS NULL"),
+        "received_at",
+        "source_key",
+        "id",
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
     ),
 )
 

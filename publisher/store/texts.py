@@ -1,12 +1,12 @@
 """What articles of text pages say, findable by hashes, since only their words identify them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
-from publisher.core.matching import KnownText, keys
+from publisher.core.matching import KnownText
 from publisher.core.model import Related
-from publisher.store.tables import article, text_key
+from publisher.store.tables import article, counter, text_key
 
 _AT_ONCE = 500  # keys in one query
 
@@ -39,10 +39,26 @@ def sharing(conn: Connection, wanted: Collection[int]) -> list[KnownText]:
     return found
 
 
-def remember(conn: Connection, article_id: str, title: str, paragraphs: Sequence[str]) -> None:
-    """Make the article findable by what it says now."""
-    conn.execute(delete(text_key).where(text_key.c.article_id == article_id))
+def remember(conn: Connection, said: Mapping[str, Collection[int]]) -> None:
+    """Make articles, by id, findable by the keys of what they say now."""
+    if not said:
+        return
+    conn.execute(delete(text_key).where(text_key.c.article_id.in_(sorted(said))))
     conn.execute(
         insert(text_key),
-        [{"key": key, "article_id": article_id} for key in sorted(keys(title, paragraphs))],
+        [{"key": key, "article_id": id_} for id_, keys in said.items() for key in sorted(keys)],
     )
+
+
+def state(conn: Connection) -> int:
+    """A number that is another after each article of a text page that was written."""
+    return int(conn.execute(select(counter.c.texts)).scalar_one())
+
+
+def advance(conn: Connection, seen: int) -> bool:
+    """Go on to the state after `seen`; False if another writer did so first.
+
+    Then what was found in that state may not hold any more.
+    """
+    statement = update(counter).where(counter.c.texts == seen).values(texts=seen + 1)
+    return conn.execute(statement).rowcount == 1

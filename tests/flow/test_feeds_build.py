@@ -38,7 +38,6 @@ def article_values(article: Article) -> dict[str, object]:
         "image": asdict(article.image) if article.image else None,
         "enclosures": [asdict(each) for each in article.enclosures],
         "related": [asdict(each) for each in article.related],
-        "aliases": list(article.aliases),
         "language": article.language,
         "correction": article.correction,
         "published_at": article.published_at,
@@ -205,7 +204,7 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
     engine = create_engine(f"sqlite:///{tmp_path / 'paper.db'}")
     metadata.create_all(engine)
     with engine.begin() as conn:
-        conn.execute(insert(counter).values(id=1, n=0, low=0))
+        conn.execute(insert(counter).values(id=1, n=0, low=0, texts=0))
         yield Paper(conn, tmp_path / "feeds")
     engine.dispose()
 

@@ -30,7 +30,7 @@ from publisher.core.edition import VariantContent
 from publisher.core.model import Cadence
 from publisher.core.text import clean_line
 from publisher.delivery.message import preview
-from publisher.sources.intake import Tally
+from publisher.sources.keeping import Tally
 from publisher.store import shelf
 from tests.flow.site import CONFIG, Site
 

@@ -20,16 +20,17 @@ from publisher.errors import TransientError, UnreadableError
 from publisher.sources.archive_page import ArchivePageSource
 from publisher.sources.books import Books
 from publisher.sources.folder import FolderSource
-from publisher.sources.intake import Intake, Tally
+from publisher.sources.intake import Intake
+from publisher.sources.keeping import Tally
 from publisher.sources.port import Source
-from publisher.store import articles, publication, quarantine, shelf, texts
+from publisher.store import articles, memberships, publication, quarantine, shelf, texts
 from publisher.store.engine import Database
 from publisher.store.tables import article, category
 from tests.programs import real
 
 PAGES = Path(__file__).parents[1] / "data" / "archive_page"
 SITE = Site(title="Example News", url="https://news.example", default_category="news")
-BOOKS = Books(articles=articles, texts=texts, quarantine=quarantine)
+BOOKS = Books(articles=articles, memberships=memberships, texts=texts, quarantine=quarantine)
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 _ticks = itertools.count(1)

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import Connection, func, select, update
 
 from publisher.core.delivery import Job, Verdict
-from publisher.core.intake import Offered
+from publisher.core.intake import Offered, Version
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, Rendering, Site
 from publisher.core.outcome import Answer, Kind, Outcome, Stage, judge
 from publisher.core.room import Room
@@ -118,16 +118,14 @@ class Desk:
     def edit(self, title: str, new: str) -> None:
         """The article is revised."""
         with self.world.db.write() as conn:
-            known = articles.find_by_id(conn, self.world.ids[title])
-            assert known is not None
-            articles.revise(
-                conn,
-                known,
-                Offered(title=new, summary="", body_html=f"<p>{new}</p>", content_hash=new),
-                published_at=known.published_at,
+            id_ = self.world.ids[title]
+            version = Version(
+                offered=Offered(title=new, summary="", body_html=f"<p>{new}</p>", content_hash=new),
+                published_at=articles.find_by_id(conn, [id_])[id_].published_at,
                 updated_at=self.world.now,
                 too_old=False,
             )
+            articles.revise(conn, {id_: version})
 
     def withdraw(self, title: str) -> None:
         with self.world.db.write() as conn:

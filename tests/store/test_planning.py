@@ -17,6 +17,7 @@ from publisher.store import (
     articles,
     control,
     editions,
+    memberships,
     newsletters,
     publication,
     readership,
@@ -189,7 +190,8 @@ def test_a_later_move_of_an_article_already_given_is_not_mailed(world: World) ->
     world.publish("moved", "sport")
     world.wait(days=1).plan()
     with world.db.write() as conn:
-        articles.place_in(conn, world.ids["moved"], ["sport", "world"], now=world.now)
+        wanted = {world.ids["moved"]: ["sport", "world"]}
+        memberships.place_in(conn, wanted, now=world.now)
     world.publish("new", "world")
     world.wait(days=1).plan()
     assert world.mails("ada") == [["new"]]

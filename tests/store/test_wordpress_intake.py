@@ -9,15 +9,25 @@ from sqlalchemy import select
 
 from publisher.core.model import CategoryName, Site
 from publisher.sources.books import Books
-from publisher.sources.intake import Intake, Tally
+from publisher.sources.intake import Intake
+from publisher.sources.keeping import Tally
 from publisher.sources.wordpress.source import WordPressSource
-from publisher.store import articles, categories, publication, quarantine, shelf, texts
+from publisher.store import (
+    articles,
+    categories,
+    memberships,
+    publication,
+    quarantine,
+    shelf,
+    texts,
+)
 from publisher.store.engine import Database
 from publisher.store.tables import article, category
 from tests.programs import real
 
 GAZETTE = Path(__file__).parents[1] / "data" / "wordpress" / "gazette.xml"
 SITE = Site(title="Example News", url="https://news.example", default_category="news")
+BOOKS = Books(articles=articles, memberships=memberships, texts=texts, quarantine=quarantine)
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
@@ -33,8 +43,7 @@ class Blog:
         return self.take_file(self.folder / name)
 
     def take_file(self, path: Path) -> Tally:
-        books = Books(articles=articles, texts=texts, quarantine=quarantine)
-        intake = Intake(db=self.db, books=books, site=SITE)
+        intake = Intake(db=self.db, books=BOOKS, site=SITE)
         return intake.take(WordPressSource(path, path.parent, "Europe/Berlin"), self.now)
 
     def publish(self) -> publication.Placed:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import select
 
-from publisher.core.intake import Offered
+from publisher.core.intake import Offered, Version
 from publisher.core.model import Cadence, Newsletter
 from publisher.core.wishes import Wishes
 from publisher.newsletters.forecast import Forecaster
@@ -100,16 +100,13 @@ class World:
         )
         date = published_at or self.now
         with self.db.write() as conn:
-            self.ids[title] = articles.add(
+            version = Version(offered=offered, published_at=date, updated_at=date, too_old=too_old)
+            [self.ids[title]] = articles.add(
                 conn,
-                offered,
+                [(str(self.count), version)],
                 source="test",
-                source_key=str(self.count),
                 host="news.example",
-                published_at=date,
-                updated_at=date,
                 now=self.now,
-                too_old=too_old,
             )
         return self.ids[title]
 

@@ -58,7 +58,7 @@ def test_an_articles_markup_stays_as_it_is(html: str) -> None:
         ("<scr\0ipt>x()</scr\0ipt>t<!-- c --><?php x ?>", "t"),
         ("<base href=https://evil.example/><meta http-equiv=refresh content=0><link href=x>t", "t"),
         ("<template><p>x</template><textarea><p>x</textarea><title>x</title>t", "t"),
-        ("<o:p>t</o:p><font color=red>u</font><center>v</center>", "tuv"),
+        ("<o:p>t</o:p><font color=red>u</font><big>v</big>", "tuv"),
         ("a&#1;b&#xFFFE;c\x07d&#xD800;e", "abcd\ufffde"),
     ],
 )
@@ -125,6 +125,25 @@ def test_without_a_base_only_absolute_addresses_stay() -> None:
 def test_the_pages_first_heading_is_its_title_alone() -> None:
     html = '<h1 lang="en">A</h1><p>&lt;h1&gt;</p><h2>B</h2>'
     assert clean(html, BASE) == '<h2 lang="en">A</h2><p>&lt;h1&gt;</p><h2>B</h2>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<strike>a</strike>", "<s>a</s>"),
+        ("<STRIKE\nclass=x>a</STRIKE>", "<s>a</s>"),
+        ("<tt>a</tt><small>b</small>", "<code>a</code><small>b</small>"),
+        ('<acronym title="World Trade">WT</acronym>', '<abbr title="World Trade">WT</abbr>'),
+        ("<center>a</center><center>b</center>", "<div>a</div><div>b</div>"),
+        ("<big>a</big> <font size=7 color=red>b</font>", "a b"),
+        ("<dir><li>a</dir><menu><li>b</menu>", "<ul><li>a</li></ul><ul><li>b</li></ul>"),
+        ("&lt;strike&gt; <q title='<tt>'>a</q>", '&lt;strike&gt; <q title="&lt;tt&gt;">a</q>'),
+        ("<strike><strike>a</strike></strike>", "<s><s>a</s></s>"),
+    ],
+)
+def test_tags_of_old_pages_become_those_of_today(old: str, new: str) -> None:
+    assert clean(old, BASE) == new
+    assert clean(new, BASE) == new
 
 
 def test_a_lazy_image_is_shown() -> None:

@@ -3,6 +3,7 @@
 import sys
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +14,7 @@ from publisher.core.identity import (
     address_hash,
     category_key,
     mint_article_id,
+    possible_slugs,
     slug,
     stable_hash,
     unique_slug,
@@ -161,6 +163,15 @@ def test_a_slug_that_is_taken_or_reserved_gets_a_hash() -> None:
     for name in RESERVED:
         assert unique_slug(name.upper(), ()).startswith(f"{name}-")
     assert unique_slug("All", (), reserved=()) == "all"
+
+
+def test_thousands_of_one_name_need_two_wishes_each() -> None:
+    taken: set[str] = set()
+    for n in range(3_000):
+        wishes = list(islice(possible_slugs("Today in the harbour", f"articles/{n}.md"), 2))
+        assert wishes[0] == "today-in-the-harbour"
+        taken.add(next(each for each in wishes if each not in taken))
+    assert len(taken) == 3_000
 
 
 @given(ANY_TEXT, st.integers(1, 4))

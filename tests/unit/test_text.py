@@ -40,6 +40,40 @@ def test_a_line(written: str, shown: str) -> None:
     assert clean_line(written) == shown
 
 
+@pytest.mark.parametrize(
+    ("written", "is_seen"),
+    [
+        ("\u3164", False),  # Hangul filler
+        ("\uffa0 \u115f\u1160", False),
+        ("\u2800\u2800", False),  # Braille without dots
+        ("\u0301\u0308", False),  # marks, and nothing they could stand on
+        ("\u3164\u0301", False),
+        ("\u20e3", False),
+        ("\u200b\u200d\ufeff\u2060\u00ad", False),  # format characters
+        ("\u200e \u061c \u2062", False),
+        ("\U000e0067\U000e0062", False),
+        ("\ufe0f\U000e0100", False),  # variation selectors
+        ("\ue000\U000f0001", False),  # private use
+        ("\ufffc", False),
+        ("\x00\x1b\ud800", False),
+        ("\u00a0\u3000\u2003", False),
+        ("a\u0301", True),
+        ("\u3164a", True),
+        ("\u2801", True),
+        ("?", True),
+        ("…", True),
+        ("0", True),
+        ("❤️", True),
+        ("\U0001fae8", True),  # an emoji that not every Python knows
+        ("\ufffd", True),
+        ("ㅤ이름", True),
+        ("क\u093f", True),
+    ],
+)
+def test_a_line_that_shows_nothing_is_empty(written: str, is_seen: bool) -> None:
+    assert bool(clean_line(written)) == is_seen
+
+
 @given(ANYTHING)
 def test_a_clean_line_is_one_line_and_stays_as_it_is(text: str) -> None:
     line = clean_line(text)

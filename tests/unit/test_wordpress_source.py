@@ -264,15 +264,20 @@ def test_parents_that_go_round_in_a_circle(path: Path) -> None:
 
 
 def test_many_posts_come_in_parts(path: Path) -> None:
-    path.write_text(export(*(post(number) for number in range(1, 61))))
+    path.write_text(export(*(post(number) for number in range(1, 121))))
     documents = list(source_at(path).changed())
-    assert [len(each.items) for each in documents] == [25, 25, 10]
+    assert [len(each.items) for each in documents] == [50, 50, 20]
     assert [each.more for each in documents] == [True, True, False]
     assert {each.key for each in documents} == {"export.xml"}
     assert {each.base_url for each in documents} == {"https://pier.example/"}
 
     path.write_text(export(*(post(number, "word " * 50_000) for number in range(1, 6))))
     assert [len(each.items) for each in source_at(path).changed()] == [2, 2, 1]
+
+    named = "".join(f'<category domain="category" nicename="c{n}">C</category>' for n in range(40))
+    posts = (post(n).replace("</item>", f"{named}</item>") for n in range(1, 6))
+    path.write_text(export(*posts))
+    assert [len(each.items) for each in source_at(path).changed()] == [3, 2]
 
 
 def test_it_is_read_again_when_it_changes(path: Path) -> None:

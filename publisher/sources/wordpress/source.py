@@ -15,8 +15,11 @@ from publisher.sources.wordpress.attachments import Attachments
 from publisher.sources.wordpress.export import Export, name_of
 from publisher.sources.wordpress.posts import Posts
 
-_AT_ONCE = 25  # posts, or characters of their text, in a document: it is one transaction
+# A document is one transaction: at most so many posts, or about so many characters of text, or
+# names of categories (each may have to be made).
+_AT_ONCE = 50
 _TEXT_AT_ONCE = 400_000
+_NAMES_AT_ONCE = 100
 
 Progress = Callable[[int, int], None]
 """Told how much is done, of how much: the bytes of the file, which is read twice."""
@@ -91,13 +94,15 @@ class WordPressSource:
             yield Document(key=self._key, items=(reason,))
             return
         items: list[Candidate | Unusable] = []
-        weight = 0
+        text = names = 0
         for item in self._candidates(posts, size):
             items.append(item)
-            weight += len(item.body_html) if isinstance(item, Candidate) else 0
-            if len(items) == _AT_ONCE or weight > _TEXT_AT_ONCE:
+            if isinstance(item, Candidate):
+                text += len(item.body_html)
+                names += len(item.categories)
+            if len(items) == _AT_ONCE or text > _TEXT_AT_ONCE or names > _NAMES_AT_ONCE:
                 yield Document(key=self._key, base_url=posts.home, items=tuple(items), more=True)
-                items, weight = [], 0
+                items, text, names = [], 0, 0
         yield Document(key=self._key, base_url=posts.home, items=tuple(items))
 
     def _survey(self, attachments: Attachments, size: int) -> Posts:

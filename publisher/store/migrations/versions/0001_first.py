@@ -27,7 +27,6 @@ def upgrade() -> None:
         sa.Column("image", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("enclosures", sa.JSON(), nullable=False),
         sa.Column("related", sa.JSON(), nullable=False),
-        sa.Column("aliases", sa.JSON(), nullable=False),
         sa.Column("paragraphs", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("language", TEXT, nullable=False),
         sa.Column("correction", TEXT, nullable=False),
@@ -51,10 +50,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_article_waiting",
         "article",
-        ["published_at"],
+        ["too_old", "published_at", "received_at", "source_key", "id"],
         unique=False,
-        sqlite_where=sa.text("seq IS NULL"),
-        postgresql_where=sa.text("seq IS NULL"),
+        sqlite_where=sa.text("seq IS NULL AND withdrawn_at IS NULL"),
+        postgresql_where=sa.text("seq IS NULL AND withdrawn_at IS NULL"),
     )
     op.create_table(
         "category",
@@ -76,6 +75,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("n", sa.BigInteger(), nullable=False),
         sa.Column("low", sa.BigInteger(), nullable=False),
+        sa.Column("texts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_counter")),
     )
     op.create_table(
