@@ -54,6 +54,18 @@ def choose(wanted: Sequence[str], now_chosen: Choice | None, head: int) -> dict[
     return {**now_chosen, **chosen} if EVERYTHING in chosen else chosen
 
 
+def united(one: Choice, other: Choice) -> dict[str, int]:
+    """Both choices in one; what counts in either from some place counts from there."""
+    both = {**one, **other}
+    return {
+        slug: min(
+            floor,
+            *(each.get(slug, each.get(EVERYTHING, floor)) for each in (one, other)),
+        )
+        for slug, floor in both.items()
+    }
+
+
 def needed_floor(groups: Collection[Group]) -> int:
     """The lowest after_seq: older articles need not be read."""
     return min((group.after_seq for group in groups), default=0)
