@@ -217,6 +217,7 @@ def enqueue(
                 {
                     "edition_id": of.id,
                     "subscriber_id": reader.subscriber_id,
+                    "subscription_id": reader.subscription_id,
                     "variant_id": variant_id,
                     "state": DeliveryState.PENDING,
                     "next_attempt_at": of.planned_at,

@@ -46,20 +46,15 @@ def claim(
             delivery.c.attempt,
             delivery.c.first_attempt_at,
             delivery.c.edition_id,
+            delivery.c.subscriber_id,
+            delivery.c.subscription_id,
             edition.c.newsletter,
             edition.c.planned_at,
-            subscriber.c.id.label("subscriber_id"),
             subscriber.c.address,
             subscriber.c.name,
-            subscription.c.id.label("subscription_id"),
         )
         .join(edition, edition.c.id == delivery.c.edition_id)
         .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .join(
-            subscription,
-            (subscription.c.subscriber_id == subscriber.c.id)
-            & (subscription.c.newsletter == edition.c.newsletter),
-        )
         .where(
             delivery.c.state.in_(_CLAIMABLE),
             delivery.c.next_attempt_at <= due_by,

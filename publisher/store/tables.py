@@ -168,6 +168,7 @@ newsletter = Table(
     Column("slug", String, primary_key=True),
     Column("title", Text, nullable=False),
     Column("categories", JSON, nullable=False),  # a Choice
+    Column("timing", JSON, nullable=False),  # the times that its readers' slots follow
     Column("retired_at", UtcDateTime),
 )
 
@@ -204,7 +205,8 @@ subscription = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("subscriber_id", BigInteger, _ref("subscriber.id"), nullable=False),
-    Column("newsletter", String, _ref("newsletter.slug"), nullable=False),
+    Column("newsletter", String, _ref("newsletter.slug")),  # null: it became another
+    Column("became", BigInteger),  # that one: of the same reader; links to this lead there
     Column("state", String, nullable=False),
     Column("consent", JSON, nullable=False),
     Column("categories", JSON(none_as_null=True)),  # a Choice; null = the newsletter's
@@ -292,6 +294,7 @@ delivery = Table(
     Column("edition_id", BigInteger, _ref("edition.id")),
     Column("notice_id", BigInteger, _ref("notice.id"), unique=True),
     Column("subscriber_id", BigInteger, _ref("subscriber.id")),
+    Column("subscription_id", BigInteger),  # in its unsubscribe link, whatever becomes of that one
     Column("variant_id", BigInteger, _ref("variant.id")),
     Column("rendering_id", BigInteger, _ref("rendering.id")),  # taken at the first attempt
     Column("state", String, nullable=False),
