@@ -211,7 +211,7 @@ class App:
             with self.db.write() as conn:
                 placed = publication.publish_due(conn, now=now)
                 if placed.live:
-                    slots.wake_immediate(conn, wake)
+                    slots.wake_immediate(conn, wake, now)
             if not placed:
                 return count
             count += placed.live + placed.old

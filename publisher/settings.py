@@ -128,6 +128,7 @@ class Source(_Table):
 class Newsletter(_Table):
     slug: Annotated[str, AfterValidator(checks.slug)]
     title: Line
+    formerly: tuple[Annotated[str, AfterValidator(checks.slug)], ...] = ()
     categories: Annotated[
         tuple[Annotated[str, AfterValidator(checks.category)], ...], AfterValidator(checks.some)
     ] = (model.EVERYTHING,)
@@ -197,8 +198,17 @@ class Settings(BaseSettings):
 
     @field_validator("newsletters")
     @classmethod
-    def _slugs_differ(cls, newsletters: tuple[Newsletter, ...]) -> tuple[Newsletter, ...]:
-        checks.each_once(tuple(newsletter.slug for newsletter in newsletters))
+    def _newsletters_differ(cls, newsletters: tuple[Newsletter, ...]) -> tuple[Newsletter, ...]:
+        """Each slug stands once, whether a newsletter has it or had it."""
+        checks.each_once(tuple(each.slug for each in newsletters))
+        taken = {each.slug: "is the slug of a newsletter here" for each in newsletters}
+        for each in newsletters:
+            for former in each.formerly:
+                if former in taken:
+                    raise ValueError(
+                        f"formerly of {each.slug!r} names {former!r}, which {taken[former]}"
+                    )
+                taken[former] = f"{each.slug!r} names already"
         return newsletters
 
     @field_validator("categories")

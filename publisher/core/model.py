@@ -176,6 +176,8 @@ class Newsletter:
 
     slug: str
     title: str
+    formerly: tuple[str, ...] = ()
+    """Slugs it had before: their readers and their open mails are its own."""
     categories: tuple[str, ...] = (EVERYTHING,)
     cadences: tuple[Cadence, ...] = (Cadence.DAILY,)
     """The first is the default."""

@@ -58,5 +58,17 @@ def choose(wanted: Sequence[str], now_chosen: Choice | None, head: int) -> dict[
     return {**now_chosen, **chosen} if EVERYTHING in chosen else chosen
 
 
+def united(one: Choice, other: Choice) -> dict[str, int]:
+    """Both choices in one; what counts in either from some place counts from there."""
+    both = {**one, **other}
+    return {
+        slug: min(
+            floor,
+            *(each.get(slug, each.get(EVERYTHING, floor)) for each in (one, other)),
+        )
+        for slug, floor in both.items()
+    }
+
+
 def _counts(item: Item, choice: Choice) -> bool:
     return any(item.seq > choice[slug] for slug in (EVERYTHING, *item.categories) if slug in choice)

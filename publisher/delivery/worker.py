@@ -352,7 +352,7 @@ class Worker:
             rendering,
             Recipient(address=job.address, name=job.name),
             message_id=message_id(
-                job.newsletter,
+                "edition",  # not the newsletter's slug, which may be another at the next attempt
                 job.edition_id,
                 job.subscriber_id,
                 date=job.planned_at,

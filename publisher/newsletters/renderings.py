@@ -92,7 +92,9 @@ class Renderer:
         self.refresh()
         with self.db.read() as conn:
             content = self.book.content(conn, variant_id)
-        newsletter = self.newsletters[content.newsletter]
+        newsletter = self.newsletters.get(content.newsletter)
+        if newsletter is None:
+            return  # renamed since the claim, by a process with a newer configuration
         if not content.articles and not newsletter.send_when_empty:
             self._set_aside(
                 variant_id, DeliveryState.CANCELLED, "every article of it was withdrawn", now

@@ -321,15 +321,10 @@ def _facts(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
             subscriber.c.id.label("subscriber_id"),
             subscriber.c.address,
             subscriber.c.name,
-            subscription.c.id.label("subscription_id"),
+            delivery.c.subscription_id,
         )
         .join(edition, edition.c.id == delivery.c.edition_id)
         .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .join(
-            subscription,
-            (subscription.c.subscriber_id == subscriber.c.id)
-            & (subscription.c.newsletter == edition.c.newsletter),
-        )
         .where(delivery.c.id.in_(ids))
         .order_by(delivery.c.id)
     )

@@ -124,6 +124,7 @@ def enqueue(
                 {
                     "edition_id": of.id,
                     "subscriber_id": reader.subscriber_id,
+                    "subscription_id": reader.subscription_id,
                     "variant_id": variant_id,
                     "domain": reader.domain,
                     "state": DeliveryState.PENDING,

@@ -10,7 +10,7 @@ from publisher.core.schedule import slot_key
 from publisher.core.selection import choose
 from publisher.core.wishes import Wishes, slot_for
 from publisher.errors import PermanentError
-from publisher.store import control, counter, slots
+from publisher.store import control, counter, former_newsletters, slots
 from publisher.store.tables import newsletter, slot, subscription
 
 GRACE = timedelta(days=1)
@@ -18,11 +18,13 @@ GRACE = timedelta(days=1)
 
 def is_settled(conn: Connection, configured: Sequence[Newsletter]) -> bool:
     """Whether the store holds what the configuration says, so that nothing need be written."""
-    stored = {row.slug: row for row in conn.execute(select(newsletter)) if row.retired_at is None}
-    return stored.keys() == {each.slug for each in configured} and all(
-        stored[each.slug].title == each.title
-        and stored[each.slug].categories == choose(each.categories, stored[each.slug].categories, 0)
-        and not any(_drifted(conn, each))
+    rows = {row.slug: row for row in conn.execute(select(newsletter))}
+    offered = {slug for slug, row in rows.items() if row.retired_at is None}
+    return offered == {each.slug for each in configured} and all(
+        rows[each.slug].title == each.title
+        and rows[each.slug].categories == choose(each.categories, rows[each.slug].categories, 0)
+        and rows[each.slug].timing == _timing(each)
+        and rows.keys().isdisjoint(each.formerly)
         for each in configured
     )
 
@@ -33,23 +35,23 @@ def settle(conn: Connection, configured: Sequence[Newsletter], now: datetime) ->
     What is retired is neither planned nor sent, and consent stays (see also `give_up`). A category
     that a newsletter gains counts from the head of this moment.
     """
+    for each in configured:
+        for former in each.formerly:
+            wake_at = now + timedelta(seconds=each.window)
+            former_newsletters.take_over(conn, former, each.slug, wake_at)
     rows = {row.slug: row for row in conn.execute(select(newsletter)).all()}
     for each in configured:
         row = rows.pop(each.slug, None)
+        timing = _timing(each)
+        values: dict[str, object] = {"title": each.title, "timing": timing, "retired_at": None}
         if row is None:
-            conn.execute(
-                insert(newsletter).values(
-                    slug=each.slug, title=each.title, categories=choose(each.categories, None, 0)
-                )
-            )
+            values["categories"] = choose(each.categories, None, 0)
+            conn.execute(insert(newsletter).values(slug=each.slug, **values))
             continue
-        categories = choose(each.categories, row.categories, counter.head(conn))
-        conn.execute(
-            update(newsletter)
-            .where(newsletter.c.slug == each.slug)
-            .values(title=each.title, categories=categories, retired_at=None)
-        )
-    _move_slots(conn, configured, now)
+        values["categories"] = choose(each.categories, row.categories, counter.head(conn))
+        conn.execute(update(newsletter).where(newsletter.c.slug == each.slug).values(**values))
+        if row.timing != timing:
+            _move_slots(conn, each, now)
     for row in rows.values():
         if row.retired_at is None:
             conn.execute(
@@ -60,6 +62,16 @@ def settle(conn: Connection, configured: Sequence[Newsletter], now: datetime) ->
 def title(conn: Connection, slug: str) -> str:
     found = conn.execute(select(newsletter.c.title).where(newsletter.c.slug == slug)).scalar()
     return str(found or "")
+
+
+def look_again(conn: Connection, offered: Newsletter) -> None:
+    """Have the next `settle` look over the slots if this process knows other times than the store.
+
+    A daemon that began with an earlier configuration gives readers the slots of that one.
+    """
+    mine = newsletter.c.slug == offered.slug
+    if conn.execute(select(newsletter.c.timing).where(mine)).scalar() != _timing(offered):
+        conn.execute(update(newsletter).where(mine).values(timing={}))
 
 
 def give_up(conn: Connection, now: datetime) -> int:
@@ -73,28 +85,37 @@ def give_up(conn: Connection, now: datetime) -> int:
     return sum(control.cancel(conn, slug, now) for slug in retired.all())
 
 
-def _move_slots(conn: Connection, configured: Sequence[Newsletter], now: datetime) -> None:
+def _timing(offered: Newsletter) -> dict[str, object]:
+    """All that a reader's slot follows from besides their wishes."""
+    return {
+        "cadences": list(offered.cadences),
+        "at": offered.at.strftime("%H:%M"),
+        "weekday": offered.weekday,
+        "zone": offered.zone,
+    }
+
+
+def _move_slots(conn: Connection, offered: Newsletter, now: datetime) -> None:
     """Let readers follow the newsletter where they chose nothing of their own.
 
     Their place in the order goes along, so nobody misses or gets anything twice.
     """
-    for offered in configured:
-        for wishes, slot_id, wanted in _drifted(conn, offered):
-            new_id = slots.ensure(conn, wanted, now)
-            chose_so = (
-                subscription.c[name].is_not_distinct_from(value) for name, value in wishes.items()
+    for wishes, slot_id, wanted in _drifted(conn, offered):
+        new_id = slots.ensure(conn, wanted, now)
+        chose_so = (
+            subscription.c[name].is_not_distinct_from(value) for name, value in wishes.items()
+        )
+        conn.execute(
+            update(subscription)
+            .where(
+                subscription.c.newsletter == offered.slug,
+                subscription.c.slot_id == slot_id,
+                *chose_so,
             )
-            conn.execute(
-                update(subscription)
-                .where(
-                    subscription.c.newsletter == offered.slug,
-                    subscription.c.slot_id == slot_id,
-                    *chose_so,
-                )
-                .values(slot_id=new_id)
-            )
-            # What they have not been given yet must not wait for the next article.
-            slots.wake(conn, new_id, now + timedelta(seconds=offered.window))
+            .values(slot_id=new_id)
+        )
+        # What they have not been given yet must not wait for the next article.
+        slots.wake(conn, new_id, now + timedelta(seconds=offered.window))
 
 
 def _drifted(

@@ -1,15 +1,29 @@
 """Slots: the due rows of newsletters, each shared by all readers of the same cadence and hour."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    String,
+    cast,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from publisher.core.edition import Slot
 from publisher.core.model import Cadence, SlotTime, SubscriptionState
 from publisher.core.schedule import next_due, slot_key
-from publisher.store.tables import newsletter, slot, subscription
+from publisher.store.tables import edition, newsletter, slot, subscription
+
+_IDLE = update(slot).where(slot.c.cadence == Cadence.IMMEDIATE, slot.c.next_due_at.is_(None))
 
 
 def ensure(conn: Connection, wanted: SlotTime, now: datetime) -> int:
@@ -77,29 +91,48 @@ def claim(
 
 def wake(conn: Connection, slot_id: int, due_at: datetime) -> None:
     """Make one immediate slot due, unless it is already."""
-    conn.execute(
-        update(slot)
-        .where(
-            slot.c.id == slot_id,
-            slot.c.cadence == Cadence.IMMEDIATE,
-            slot.c.next_due_at.is_(None),
-        )
-        .values(next_due_at=due_at)
-    )
+    conn.execute(_IDLE.where(slot.c.id == slot_id).values(next_due_at=due_at))
 
 
-def wake_immediate(conn: Connection, due_at: Mapping[str, datetime]) -> None:
-    """Make idle immediate slots due, each at its newsletter's moment."""
+def wake_immediate(conn: Connection, due_at: Mapping[str, datetime], otherwise: datetime) -> None:
+    """Make idle immediate slots due, each at its newsletter's moment, or at the other one.
+
+    A newsletter that is not known here may be in a newer configuration, with which the next
+    process starts: its readers must not wait for the article after that.
+    """
     for slug, moment in due_at.items():
-        conn.execute(
-            update(slot)
-            .where(
-                slot.c.newsletter == slug,
-                slot.c.cadence == Cadence.IMMEDIATE,
-                slot.c.next_due_at.is_(None),
-            )
-            .values(next_due_at=moment)
-        )
+        wake_all(conn, slug, moment)
+    conn.execute(_IDLE.where(slot.c.newsletter.not_in(due_at)).values(next_due_at=otherwise))
+
+
+def wake_all(conn: Connection, of: str, due_at: datetime) -> None:
+    """Make a newsletter's idle immediate slots due."""
+    conn.execute(_IDLE.where(slot.c.newsletter == of).values(next_due_at=due_at))
+
+
+def take_over(conn: Connection, former: str, slug: str) -> None:
+    """Let the slots of one newsletter be another's; two of the same times become one."""
+    for row in conn.execute(select(slot).where(slot.c.newsletter == former)).all():
+        key = slot_key(replace(_slot(row).time, newsletter=slug))
+        twin = conn.execute(select(slot).where(slot.c.key == key)).first()
+        if twin is None:
+            conn.execute(update(slot).where(slot.c.id == row.id).values(key=key, newsletter=slug))
+        else:
+            _join(conn, row, twin)
+
+
+def _join(conn: Connection, row: Row[Any], twin: Row[Any]) -> None:
+    """Readers and editions of a slot go to its twin, also one that is planned in part."""
+    own = update(subscription).where(subscription.c.slot_id == row.id)
+    conn.execute(own.values(slot_id=twin.id))
+    occasion = edition.c.occasion + "#" + cast(edition.c.id, String)  # the twin may have had it too
+    theirs = update(edition).where(edition.c.slot_id == row.id)
+    conn.execute(theirs.values(slot_id=twin.id, occasion=occasion))
+    dues = [due for due in (row.next_due_at, twin.next_due_at) if due is not None]
+    conn.execute(
+        update(slot).where(slot.c.id == twin.id).values(next_due_at=min(dues, default=None))
+    )
+    conn.execute(delete(slot).where(slot.c.id == row.id))
 
 
 def _has_readers() -> ColumnElement[bool]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.model import (
@@ -15,7 +16,7 @@ from publisher.core.model import (
 )
 from publisher.core.selection import choose
 from publisher.core.wishes import Wishes, slot_for
-from publisher.store import counter, ledger, slots
+from publisher.store import counter, ledger, newsletters, slots
 from publisher.store.tables import article, slot, subscriber, subscription
 
 
@@ -119,7 +120,7 @@ def subscriptions_of(conn: Connection, subscriber_id: int) -> list[Subscription]
     rows = conn.execute(
         select(subscription, slot.c.key)
         .outerjoin(slot, slot.c.id == subscription.c.slot_id)
-        .where(subscription.c.subscriber_id == subscriber_id)
+        .where(subscription.c.subscriber_id == subscriber_id, subscription.c.became.is_(None))
         .order_by(subscription.c.newsletter)
     )
     return [
@@ -167,6 +168,7 @@ def subscribe(
     if known is not None and known.state is SubscriptionState.CONFIRMED:
         wishes = wishes.over(known.wishes)
     slot_id = slots.ensure(conn, slot_for(to, wishes), now)
+    newsletters.look_again(conn, to)
     values: dict[str, object] = {
         "cadence": wishes.cadence,
         "at": wishes.at.strftime("%H:%M") if wishes.at else None,
@@ -200,12 +202,12 @@ def subscribe(
 
 def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetime) -> bool:
     """End a subscription and cancel what was not sent yet; False when it had ended before."""
-    row = conn.execute(select(subscription).where(subscription.c.id == subscription_id)).first()
+    row = _row(conn, subscription_id)
     if row is None or row.state == SubscriptionState.UNSUBSCRIBED:
         return False
     conn.execute(
         update(subscription)
-        .where(subscription.c.id == subscription_id)
+        .where(subscription.c.id == row.id)
         .values(
             state=SubscriptionState.UNSUBSCRIBED,
             consent={**row.consent, "ended_at": now.isoformat(), "ended_by": by},
@@ -216,11 +218,9 @@ def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetim
 
 
 def newsletter_of(conn: Connection, subscription_id: int) -> str | None:
-    """The slug of the newsletter that a subscription is to, whatever its state."""
-    found = conn.execute(
-        select(subscription.c.newsletter).where(subscription.c.id == subscription_id)
-    ).scalar()
-    return str(found) if found is not None else None
+    """The slug of the newsletter that a subscription is to now, whatever its state."""
+    row = _row(conn, subscription_id)
+    return str(row.newsletter) if row is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +246,7 @@ def everyone(conn: Connection, newsletter: str | None = None) -> Iterator[Export
         )
         .join(subscription, subscription.c.subscriber_id == subscriber.c.id)
         .outerjoin(slot, slot.c.id == subscription.c.slot_id)
+        .where(subscription.c.became.is_(None))
         .order_by(subscriber.c.id, subscription.c.newsletter)
     )
     if newsletter is not None:
@@ -278,6 +279,12 @@ def counts(conn: Connection) -> Mapping[str, int]:
         .group_by(subscription.c.newsletter)
     )
     return dict(rows.all())
+
+
+def _row(conn: Connection, subscription_id: int) -> Row[Any] | None:
+    """The subscription of this id, or the one that it became."""
+    row = conn.execute(select(subscription).where(subscription.c.id == subscription_id)).first()
+    return row if row is None or row.became is None else _row(conn, row.became)
 
 
 def _wake(conn: Connection, subscription_id: int, to: Newsletter, head: int, now: datetime) -> None:

@@ -196,6 +196,7 @@ newsletter = Table(
     Column("slug", Text, primary_key=True),
     Column("title", Text, nullable=False),
     Column("categories", JSON, nullable=False),  # a Choice
+    Column("timing", JSON, nullable=False),  # the times that its readers' slots follow
     Column("retired_at", UtcDateTime),
     Column("paused_at", UtcDateTime),  # nothing of it is planned or sent
     Column("pause_reason", Text, nullable=False, default=""),
@@ -236,7 +237,8 @@ subscription = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("subscriber_id", BigInteger, _ref("subscriber.id"), nullable=False),
-    Column("newsletter", Text, _ref("newsletter.slug"), nullable=False),
+    Column("newsletter", Text, _ref("newsletter.slug")),  # null: it became another
+    Column("became", BigInteger),  # that one: of the same reader; links to this lead there
     Column("state", Text, nullable=False),
     Column("consent", JSON, nullable=False),
     Column("categories", JSON(none_as_null=True)),  # a Choice; null = the newsletter's
@@ -327,6 +329,7 @@ delivery = Table(
     Column("edition_id", BigInteger, _ref("edition.id")),
     Column("notice_id", BigInteger, _ref("notice.id"), unique=True),
     Column("subscriber_id", BigInteger, _ref("subscriber.id")),
+    Column("subscription_id", BigInteger),  # in its unsubscribe link, whatever becomes of that one
     Column("variant_id", BigInteger, _ref("variant.id")),
     Column("rendering_id", BigInteger, _ref("rendering.id")),  # taken at the first attempt
     Column("domain", Text, nullable=False, default=""),  # that the mail goes to

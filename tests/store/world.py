@@ -122,7 +122,7 @@ class World:
             with self.db.write() as conn:
                 placed = publication.publish_due(conn, now=self.now)
                 if placed.live:
-                    slots.wake_immediate(conn, wake)
+                    slots.wake_immediate(conn, wake, self.now)
             if not placed:
                 return
 

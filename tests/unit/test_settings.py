@@ -77,6 +77,7 @@ def test_a_newsletter_takes_from_the_site_what_it_leaves_open(read: Loader) -> N
 
 def test_a_newsletter_says_everything_itself(read: Loader) -> None:
     own = """
+formerly = ["morning", "dawn"]
 categories = ["russia", "новости"]
 cadences = ["immediate", "weekly"]
 at = "23:59"
@@ -95,6 +96,7 @@ send_when_empty = true
         Newsletter(
             slug="daily",
             title="The Daily",
+            formerly=("morning", "dawn"),
             categories=("russia", "новости"),
             cadences=(Cadence.IMMEDIATE, Cadence.WEEKLY),
             at=time(23, 59),
@@ -208,6 +210,20 @@ WRONG = [
         "newsletters[0].send_when_empty: 'maybe' is not true or f",
     ),
     (DAILY + DAILY.removeprefix(SITE), "newsletters: 'daily' is given twice"),
+    (DAILY + 'formerly = "morning"', "newsletters[0].formerly must be a list"),
+    (DAILY + 'formerly = ["a b"]', "newsletters[0].formerly[0]: 'a b' is not a slug"),
+    (
+        DAILY + 'formerly = ["daily"]',
+        "newsletters: formerly of 'daily' names 'daily', which is the slug of a newsletter here",
+    ),
+    (
+        DAILY + 'formerly = ["weekly"]\n[[newsletters]]\nslug = "weekly"\ntitle = "W"',
+        "newsletters: formerly of 'daily' names 'weekly', which is the slug of a newsletter here",
+    ),
+    (
+        DAILY + 'formerly = ["a"]\n[[newsletters]]\nslug = "b"\ntitle = "B"\nformerly = ["a"]',
+        "newsletters: formerly of 'b' names 'a', which 'daily' names already",
+    ),
     (
         SITE + '[[newsletters]]\nslug = "a/b"\ntitle = "A"',
         "newsletters[0].slug: 'a/b' is not a slug (letters a-z",
