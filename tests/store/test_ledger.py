@@ -637,9 +637,7 @@ class Books(RuleBasedStateMachine):
     def an_answer_comes(self, data: st.DataObject, kind: Kind, code: int) -> None:
         job = data.draw(st.sampled_from(self.in_hand))
         self.in_hand.remove(job)
-        answer = Answer(
-            kind=kind, stage=Stage.DOT, code=code if kind is Kind.ANSWERED else None
-        )
+        answer = Answer(kind=kind, stage=Stage.DOT, code=code if kind is Kind.ANSWERED else None)
         outcome = judge(
             answer,
             attempt=job.attempt,
