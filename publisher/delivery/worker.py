@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection as Transaction
 
+from publisher.core.addresses import check
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
 from publisher.core.outcome import Answer, Kind, Outcome, Scope, judge
@@ -273,9 +274,10 @@ class Worker:
 
     def _envelope(self, job: Job, rendering: Rendering) -> Envelope:
         """The same bytes at every attempt: all that goes in comes from stored facts."""
+        address = check(job.address)
         message = compose(
             rendering,
-            Recipient(address=job.address, name=job.name),
+            Recipient(address=address, name=job.name),
             message_id=message_id(
                 job.newsletter,
                 job.edition_id,
@@ -287,7 +289,7 @@ class Worker:
             unsubscribe_url=self.post.unsubscribe_url(job.subscription_id, rendering.key_id),
         )
         return Envelope(
-            sender=self.post.senders[job.newsletter], recipient=job.address, message=message
+            sender=self.post.senders[job.newsletter], recipient=address, message=message
         )
 
     def _settle(self, job: Job, outcome: Outcome, relay: str) -> None:

@@ -24,7 +24,7 @@ REPLIES = {
     "NOOP": "250 2.0.0 Ok",
     "QUIT": "221 2.0.0 Bye",
 }
-_PATH = re.compile(r"(?:FROM|TO):<([^>]*)>", re.IGNORECASE)
+_PATH = re.compile(r'(?:FROM|TO):<((?:"(?:[^"\\]|\\.)*"|[^>"])*)>', re.IGNORECASE)
 
 
 class Deed(Enum):
