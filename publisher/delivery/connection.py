@@ -77,6 +77,9 @@ class Connection:
         except Exception as error:  # whatever hinders it, no mail is to blame
             client.close()
             raise RelayError(f"relay {relay.name}: {_why(error, relay)}") from error
+        except asyncio.CancelledError:
+            client.close()
+            raise
         self._takes_smtputf8 = client.supports_extension("smtputf8")
         self._size_limit = _size(client.esmtp_extensions.get("size"))
         self._used_at = asyncio.get_running_loop().time()
