@@ -24,7 +24,7 @@ lint: $(VENV)/.developing
 tools: ## the programs that some tests need, from Debian's packages
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		chromium faketime
+		chromium faketime openssl
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \

@@ -22,6 +22,7 @@ from publisher.errors import PermanentError, TransientError
 
 _YES = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,), Stage.DOT: range(200, 300)}
 _CLOSING = 421  # the server ends the session, whatever was asked (RFC 5321 section 3.8)
+_RESET = 20.0  # seconds; the answer to the mail before is known, and waits for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,9 @@ class Connection:
             raise RelayError(
                 f"relay {relay.name}: {_why(error, relay)}", refused=_is_refusal(error)
             ) from error
+        except asyncio.CancelledError:
+            client.close()
+            raise
         self._takes_smtputf8 = client.supports_extension("smtputf8")
         self._size_limit = _size(client.esmtp_extensions.get("size"))
         self._used_at = asyncio.get_running_loop().time()
@@ -179,7 +183,7 @@ class Connection:
     async def _reset(self, wire: Wire) -> None:
         """Make ready for the next mail; else this connection is of no more use."""
         try:
-            reply = await wire.command("RSET")
+            reply = await wire.command("RSET", within=_RESET)
         except WireError:
             self._drop()
         else:

@@ -6,6 +6,8 @@ the connection and never be taken for an answer to what we say next.
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,15 +153,12 @@ class Wire(asyncio.Protocol):
         """
         octets = memoryview(message + b".\r\n")
         blocks = [octets[at : at + _BLOCK] for at in range(0, len(octets), _BLOCK)]
-        try:
-            async with asyncio.timeout(_MESSAGE):
-                for block in blocks[:-1]:
-                    self._check()
-                    self._transport.write(block)
-                    async with asyncio.timeout(self._limits.data):
-                        await self._writable.wait()
-        except TimeoutError:
-            self._break("the message was not taken in time")
+        with self._within(_MESSAGE, "the message was not taken"):
+            for block in blocks[:-1]:
+                self._check()
+                self._transport.write(block)
+                with self._within(self._limits.data, "nothing of the message was taken"):
+                    await self._writable.wait()
         self._listen()
         self._transport.write(blocks[-1])
         return await self._reply(self._limits.final_dot)
@@ -192,17 +191,24 @@ class Wire(asyncio.Protocol):
     async def _reply(self, seconds: float) -> Reply:
         assert self._answer is not None  # `_listen` made it
         try:
-            async with asyncio.timeout(seconds):
+            with self._within(seconds, "no answer"):
                 return await self._answer
-        except TimeoutError:
-            self._break(f"no answer within {seconds:g} seconds")
-            return await self._answer  # `_break` put its error there
         finally:
             self._answer = None
 
+    @contextmanager
+    def _within(self, seconds: float, or_else: str) -> Iterator[None]:
+        """What takes longer breaks the connection, which wakes whoever waits for it."""
+        what = f"{or_else} within {seconds:g} seconds"
+        timer = asyncio.get_running_loop().call_later(seconds, self._break, what)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _break(self, what: str, *, unasked: bool = False) -> None:
-        # What we said last waits in the buffer until the rest has left: then none of it was heard.
-        asked = not self._transport.get_write_buffer_size()
+        # What we said last leaves the buffer last: while something is in it, that was not heard.
+        asked = not self.is_open or not self._transport.get_write_buffer_size()
         if not self._broken:
             self._broken = what
             self._spoke_unasked = unasked

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection as Transaction
 
+from publisher.core.addresses import check
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
 from publisher.core.outcome import Answer, Kind, Outcome, Scope, judge
@@ -348,9 +349,10 @@ class Worker:
     def _envelope(self, job: Job) -> Envelope:
         """The same bytes at every attempt: all that goes in comes from stored facts."""
         rendering = self._rendering(job.rendering_id)
+        address = check(job.address)
         message = compose(
             rendering,
-            Recipient(address=job.address, name=job.name),
+            Recipient(address=address, name=job.name),
             message_id=message_id(
                 "edition",  # not the newsletter's slug, which may be another at the next attempt
                 job.edition_id,
@@ -362,7 +364,7 @@ class Worker:
             unsubscribe_url=self.post.unsubscribe_url(job.subscription_id, rendering.key_id),
         )
         return Envelope(
-            sender=self.post.senders[job.newsletter], recipient=job.address, message=message
+            sender=self.post.senders[job.newsletter], recipient=address, message=message
         )
 
     def _settle(self, job: Job, outcome: Outcome, relay: str) -> None:

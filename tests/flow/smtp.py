@@ -2,10 +2,11 @@
 
 import asyncio
 import re
+import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,7 +25,7 @@ REPLIES = {
     "NOOP": "250 2.0.0 Ok",
     "QUIT": "221 2.0.0 Bye",
 }
-_PATH = re.compile(r"(?:FROM|TO):<([^>]*)>", re.IGNORECASE)
+_PATH = re.compile(r'(?:FROM|TO):<((?:"(?:[^"\\]|\\.)*"|[^>"])*)>', re.IGNORECASE)
 
 
 class Deed(Enum):
@@ -33,10 +34,15 @@ class Deed(Enum):
     WAIT = "answer as usual, but not before `go_on` is called"
 
 
+Act = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
+"""Whatever a server may do in place of a reply; returns what it said, as far as that matters."""
+Deeds = str | bytes | Deed | Act
+
+
 @dataclass
 class Order:
     stage: str
-    reply: str | bytes | Deed
+    reply: Deeds
     times: int
     of: str
 
@@ -67,6 +73,8 @@ class SmtpServer:
     most: int = 1000
     """Connections at a time; further ones are sent away."""
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    """For TLS from the start; after STARTTLS see `rogue.starttls`."""
     mails: list[Mail] = field(default_factory=list)
     """Those it took: their final dot came, and it meant to answer 2xx."""
     arrived: list[Mail] = field(default_factory=list)
@@ -84,7 +92,7 @@ class SmtpServer:
     _talks: set["asyncio.Task[None]"] = field(default_factory=set)
     _gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def will(self, stage: str, reply: str | bytes | Deed, *, times: int = 1, of: str = "") -> None:
+    def will(self, stage: str, reply: Deeds, *, times: int = 1, of: str = "") -> None:
         """At `stage` (a verb, CONNECT, or DOT) answer so, the next `times` times.
 
         `of`: only in mails to this address. Bytes go out as they are, text with a line end; after
@@ -92,7 +100,7 @@ class SmtpServer:
         """
         self._orders.append(Order(stage, reply, times, of))
 
-    def always(self, stage: str, reply: str | bytes | Deed, *, of: str = "") -> None:
+    def always(self, stage: str, reply: Deeds, *, of: str = "") -> None:
         self.will(stage, reply, times=10**9, of=of)
 
     def forget_orders(self) -> None:
@@ -136,7 +144,12 @@ class SmtpServer:
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(
-            self._talk, "127.0.0.1", self.port, limit=2**24, backlog=512
+            self._talk,
+            "127.0.0.1",
+            self.port,
+            limit=2**24,
+            backlog=512,
+            ssl=self.tls,
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -163,7 +176,7 @@ class SmtpServer:
     async def opened(self) -> None:
         await self._gate.wait()
 
-    def order_for(self, stage: str, recipient: str) -> str | bytes | Deed:
+    def order_for(self, stage: str, recipient: str) -> Deeds:
         if stage == "CONNECT" and len(self._talks) > self.most:
             return "421 4.7.0 Too many connections"
         for each in self._orders:
@@ -197,7 +210,7 @@ class _Talk:
         while True:
             line = (await self._reader.readuntil(b"\r\n")).decode("utf-8", "surrogateescape")
             self._server.lines.append(line[:-2])
-            verb = line[:4].upper().strip()
+            verb = line[:-2].partition(" ")[0].upper()
             if verb == "MAIL":
                 self._sender = _path(line)
                 self._enter()
@@ -222,7 +235,7 @@ class _Talk:
         if self._server.delay:
             await asyncio.sleep(self._server.delay)
         order = self._server.order_for("DOT", self._recipient)
-        if order is Deed.WAIT or (not isinstance(order, Deed) and order[:1] in ("2", b"2")):
+        if order is Deed.WAIT or (isinstance(order, str | bytes) and order[:1] in ("2", b"2")):
             self._server.mails.append(mail)
         try:
             await self._say("DOT", order)
@@ -233,7 +246,7 @@ class _Talk:
         recipient = self._recipient if stage in ("RCPT", "DATA") else ""
         return await self._say(stage, self._server.order_for(stage, recipient))
 
-    async def _say(self, stage: str, order: str | bytes | Deed) -> bytes:
+    async def _say(self, stage: str, order: Deeds) -> bytes:
         if order is Deed.CLOSE:
             self.broken = True
             raise _EndedError
@@ -242,6 +255,8 @@ class _Talk:
             order = REPLIES[stage]
         if order is Deed.HANG:
             await asyncio.Event().wait()
+        if not isinstance(order, str | bytes | Deed):
+            return await order(self._reader, self._writer)
         said = order if isinstance(order, bytes) else f"{order}\r\n".encode()
         self._writer.write(said)
         await self._writer.drain()

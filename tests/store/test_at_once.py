@@ -15,10 +15,11 @@ from sqlalchemy import func, select
 from publisher.core.delivery import Job, Verdict
 from publisher.core.model import ConfiguredCategory, DeliveryState
 from publisher.core.outcome import Outcome
+from publisher.core.room import Room
 from publisher.sources.folder import FolderSource
 from publisher.sources.intake import Intake
 from publisher.sources.port import Document
-from publisher.store import category_settings, editions, ledger, newsletters
+from publisher.store import category_settings, claims, control, ledger, newsletters
 from publisher.store.engine import Database
 from publisher.store.tables import (
     article,
@@ -245,11 +246,11 @@ def test_two_workers_claim_at_once(desks: tuple[Desk, Desk]) -> None:
     two.world.now = one.world.now
     first = one.claim(1)
     with one.world.db.write(alone=False) as conn:
-        mine = ledger.claim(
+        mine = claims.claim(
             conn,
             now=one.world.now,
             due_by=one.world.now,
-            limit=4,
+            room=Room(4),
             lease=timedelta(minutes=1),
             fingerprints=one.renderer.fingerprints,
         ).jobs
@@ -288,7 +289,7 @@ def test_cancelling_waits_for_what_is_just_given_back(desks: tuple[Desk, Desk]) 
 
     def cancel() -> None:
         with two.world.db.write() as conn:
-            editions.cancel(conn, "daily", one.world.now)
+            control.cancel(conn, "daily", one.world.now)
 
     with ExitStack() as after:
         with one.world.db.write(alone=False) as conn:
@@ -307,7 +308,7 @@ def test_what_is_given_back_to_an_edition_just_cancelled_is_cancelled(
     again = Outcome(state=DeliveryState.DEFERRED, next_attempt_at=one.world.now)
     with ExitStack() as after:
         with two.world.db.write() as conn:
-            editions.cancel(conn, "daily", one.world.now)
+            control.cancel(conn, "daily", one.world.now)
             answering = after.enter_context(
                 meanwhile(lambda: one.answer(jobs, again), two.world.db)
             )
@@ -337,7 +338,7 @@ def test_an_answer_that_comes_while_its_row_is_taken_back_changes_nothing(
     later = one.world.now + timedelta(hours=1)
     with ExitStack() as after:
         with two.world.db.write() as conn:
-            assert ledger.reclaim(conn, later, all_workers=False) == 1
+            assert claims.reclaim(conn, later, all_workers=False, resend=True) == 1
             answering = after.enter_context(meanwhile(lambda: one.answer(jobs), two.world.db))
         assert answering.result(10) == 0
     assert one.states() == {"pending": 1}
@@ -349,11 +350,11 @@ def test_who_leaves_while_their_mail_is_claimed_is_not_mailed(desks: tuple[Desk,
     one.answer(one.claim(), GIVEN_BACK)  # now there is a rendering
     with ExitStack() as after:
         with one.world.db.write(alone=False) as conn:
-            jobs = ledger.claim(
+            jobs = claims.claim(
                 conn,
                 now=one.world.now,
                 due_by=one.world.now,
-                limit=10,
+                room=Room(10),
                 lease=timedelta(minutes=1),
                 fingerprints=one.renderer.fingerprints,
             ).jobs

@@ -12,7 +12,8 @@ from sqlalchemy import func, select, update
 
 from publisher.core.model import Cadence, DeliveryState, Newsletter
 from publisher.core.wishes import Wishes
-from publisher.store import editions, newsletters, schema, subscribers
+from publisher.newsletters.plan import decided
+from publisher.store import editions, newsletters, readership, schema, subscribers
 from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, metadata, newsletter, slot, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -175,7 +176,10 @@ def plan_one_chunk(world: World) -> None:
     with world.db.write() as conn:
         [edition_id] = editions.unplanned(conn)
         of = editions.find(conn, edition_id)
-        planner._plan_chunk(conn, of, editions.next_readers(conn, of, world.chunk))
+        assert of is not None
+        readers = readership.next_readers(conn, of, world.chunk, all_given=False)
+        decision = decided(conn, readership, of, readers, mail_empty=False)
+        planner._write(conn, of, decision, readers[-1].subscription_id)
 
 
 def test_open_mails_are_not_given_up_a_day_later(morning: World) -> None:
