@@ -34,7 +34,7 @@ _ATTRIBUTES = {
     "col": {"span"},
     "colgroup": {"span"},
     "del": {"cite", "datetime"},
-    "img": {"alt", "height", "sizes", "src", "srcset", "width"},
+    "img": {"align", "alt", "height", "sizes", "src", "srcset", "width"},
     "ins": {"cite", "datetime"},
     "li": {"value"},
     "ol": {"reversed", "start", "type"},
@@ -74,7 +74,7 @@ _NOT_PROSE = (
     "audio", "button", "figure", "iframe", "math", "noscript", "object", "script", "select",
     "style", "svg", "template", "textarea", "title", "video",
 )  # fmt: skip
-_BESIDE_PROSE = ("h1", "h2", "h3", "h4", "h5", "h6", "table")
+_BESIDE_PROSE = ("h1", "h2", "h3", "h4", "h5", "h6", "pre", "table")
 
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -95,6 +95,8 @@ def clean(html: str, base_url: str) -> str:
             return _address(value, base_url, _SCHEMES if tag == "a" else _EMBEDDABLE)
         if name == "srcset":
             return _srcset(value, base_url)
+        if name == "align" and tag == "img":
+            return value.lower() if value.lower() in ("left", "right") else None
         if name == "dir":
             return value.lower() if value.lower() in _DIRECTIONS else None
         if name in _ALWAYS_FINE:
@@ -140,7 +142,7 @@ def from_paragraphs(paragraphs: Iterable[str]) -> str:
 def prose(html: str) -> str:
     """What HTML says in running text, on one clean line: without figures and their captions.
 
-    Headings and tables are left out too, unless they are all there is.
+    Headings, tables and code are left out too, unless they are all there is.
     """
     spaced = _BLOCK_EDGE.sub(" <", html.replace("\0", ""))
     root = etree.fromstring(f"<div>{spaced}</div>".encode("utf-8", "ignore"), _LOOSE)

@@ -140,6 +140,12 @@ def test_an_open_pre_loses_nothing() -> None:
         ),
         ('<!-- wp:shortcode -->\n[gallery ids="1"]\n<!-- /wp:shortcode -->', ONE),
         (
+            "<!-- wp:verse -->\n"
+            '<pre class="wp-block-verse has-text-align-right">Salt\n  &amp; <em>fog</em>\n\n'
+            " and<br>tar\n</pre>\n<!-- /wp:verse --><pre>x\n\n y</pre>",
+            "<p>Salt<br>&nbsp;&nbsp;&amp; <em>fog</em></p><p>&nbsp;and<br>tar</p><pre>xy</pre>",
+        ),
+        (
             "<!-- wp:paragraph -->\n<p></p>\n<!-- /wp:paragraph -->\n"
             "<!-- wp:spacer -->\n<div style='height:9px'></div>\n<!-- /wp:spacer -->",
             "",
@@ -166,8 +172,9 @@ def test_the_block_editors_comments(content: str, html: str) -> None:
         ),
         ("[caption]words alone[/caption]", "<figure>words alone</figure>"),
         ('[caption caption="never closed"]', "<p>never closed</p>"),
-        ("[gallery]", ONE + TWO),
-        ('[gallery ids="2, 1,99" columns=4]', TWO + ONE),
+        ("[gallery]", f"<figure>{ONE}{TWO}</figure>"),
+        ('[gallery ids="2, 1,99" columns=4]', f"<figure>{TWO}{ONE}</figure>"),
+        ('[gallery ids="1"]', ONE),
         ('[gallery ids="99"]', ""),
         (
             '[playlist ids="3"]',
@@ -231,6 +238,10 @@ def test_brackets_that_are_no_shortcodes_stay(content: str, text: str | None) ->
         ("https://v.example/1?a=1&amp;b=2", f"<p>{link('https://v.example/1?a=1&amp;b=2')}</p>"),
         ("a\nhttps://v.example/1\nb", f"<p>a<br>{link('https://v.example/1')}<br>b</p>"),
         ("see https://v.example/1", "<p>see https://v.example/1</p>"),
+        (
+            'Aye <img class="wp-smiley" src="/s.gif" alt=":-)"> <img class="emoji" alt="⚓">',
+            "<p>Aye :-) ⚓</p>",
+        ),
         ("<p>https://v.example/1</p>", f"<p>{link('https://v.example/1')}</p>"),
         (
             '<iframe src="//v.example/e/1" title="A &amp; B"></iframe>',
