@@ -128,10 +128,10 @@ class _Build:
         facts = (__version__, self._site, self._entries, archive.PAGE, files)
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._root, fingerprint)
-        # A category's title stands on pages of articles too. A new category stands on none yet.
+        # A category's title stands on pages of articles too, and with their entries in other
+        # categories. A new category stands on none yet.
         renamed = any(
-            self._abouts.get(slug, record.about) != record.about
-            for slug, record in then.categories.items()
+            self._abouts.get(slug) != record.about for slug, record in then.categories.items()
         )
         return Manifest(fingerprint=fingerprint) if renamed else then
 

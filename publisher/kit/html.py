@@ -60,7 +60,7 @@ _SIZE = re.compile(r"(?:[0-9.]{1,9}[wxh]\s?){0,2}")
 
 _NOSCRIPT = re.compile(r"</?noscript[^<>]*>", re.IGNORECASE)
 _IMAGE_WITHOUT_SOURCE = re.compile(r'<img(?: (?!src)[a-z]+="[^"]*")*>')
-_H1 = re.compile(r"<(/?)h1(?=[ >])")
+_HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 
 _CHEAP_TAGS = 20_000
 _LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -85,7 +85,8 @@ def clean(html: str, base_url: str) -> str:
     Every address in it is absolute, relative ones counting from `base_url`; one that cannot be
     made so, or has another scheme than http, https, mailto or tel, is dropped. So are jumps within
     the page (`#x`): what they lead to has lost its id, which could clash with those of the page
-    around it. A first-rank heading becomes a second: the title is the page's first.
+    around it. Headings begin at the second rank, for the title is the page's first, and leave out
+    none on their way down.
     """
     # What noscript holds (the true image of a lazy one) is mere text to nh3.
     html = _shallow(_NOSCRIPT.sub("", without_controls(html)))
@@ -115,7 +116,7 @@ def clean(html: str, base_url: str) -> str:
     )
     # Character references (`&#1;`) become characters only while nh3 reads them.
     cleaned = without_controls(cleaned)
-    return _IMAGE_WITHOUT_SOURCE.sub("", _H1.sub(r"<\1h2", cleaned)).strip()
+    return _IMAGE_WITHOUT_SOURCE.sub("", _ranked(cleaned)).strip()
 
 
 def from_markdown(text: str) -> str:
@@ -150,6 +151,22 @@ def prose(html: str) -> str:
     everything = _words_in(root)
     etree.strip_elements(root, *_BESIDE_PROSE, with_tail=False)
     return clean_line(_words_in(root)) or clean_line(everything)
+
+
+def _ranked(html: str) -> str:
+    above: list[str] = []  # the ranks, as written, under which we are
+    opened: list[int] = []
+
+    def rank(match: re.Match[str]) -> str:
+        if match[1]:
+            return f"</h{opened.pop() if opened else match[2]}"
+        while above and above[-1] >= match[2]:
+            above.pop()
+        above.append(match[2])
+        opened.append(min(len(above) + 1, 6))
+        return f"<h{opened[-1]}"
+
+    return _HEADING.sub(rank, html)
 
 
 def _words_in(root: etree._Element) -> str:

@@ -303,6 +303,28 @@ def test_lazy_images_end_as_plain_ones(content: str) -> None:
     assert shown(f"<p>{content}</p>") == f"<p>{PLAIN}</p>"
 
 
+@pytest.mark.parametrize(
+    ("content", "html"),
+    [
+        (
+            f'<IMG class="size-medium alignright wp-image-3" src="{SRC}" alt="">Beside it',
+            f'<p><img align="right" src="{SRC}" alt="">Beside it</p>',
+        ),
+        (
+            f'<img class="alignleft" src="{DOT}" data-src="{SRC}" alt="">Beside it',
+            f'<p><img align="left" src="{SRC}" alt="">Beside it</p>',
+        ),
+        (f'<img class="aligncenter" src="{SRC}" alt="">', f'<p><img src="{SRC}" alt=""></p>'),
+        (
+            f'[caption]<img class="alignleft" src="{SRC}" alt=""> Sea[/caption]',
+            f'<figure><img src="{SRC}" alt=""><figcaption>Sea</figcaption></figure>',
+        ),
+    ],
+)
+def test_text_flows_around_an_image_that_stood_beside_it(content: str, html: str) -> None:
+    assert shown(content) == html
+
+
 def test_a_lazy_images_sizes_are_kept() -> None:
     content = (
         f'<img src="{DOT}" data-src="/a.jpg" data-srcset="/a.jpg 1x, /b.jpg 2x" sizes="50vw"'
