@@ -75,6 +75,7 @@ _NOT_PROSE = (
     "style", "svg", "template", "textarea", "title", "video",
 )  # fmt: skip
 _BESIDE_PROSE = ("h1", "h2", "h3", "h4", "h5", "h6", "pre", "table")
+_BARE_ADDRESS = re.compile(r"\s*https?://\S+\s*")
 
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -143,13 +144,17 @@ def from_paragraphs(paragraphs: Iterable[str]) -> str:
 def prose(html: str) -> str:
     """What HTML says in running text, on one clean line: without figures and their captions.
 
-    Headings, tables and code are left out too, unless they are all there is.
+    Headings, tables, code and links that show their address are left out too, unless they are all
+    there is.
     """
     spaced = _BLOCK_EDGE.sub(" <", html.replace("\0", ""))
     root = etree.fromstring(f"<div>{spaced}</div>".encode("utf-8", "ignore"), _LOOSE)
     etree.strip_elements(root, *_NOT_PROSE, with_tail=False)
     everything = _words_in(root)
     etree.strip_elements(root, *_BESIDE_PROSE, with_tail=False)
+    for link in root.iter("a"):
+        if link.text and _BARE_ADDRESS.fullmatch(link.text):
+            link.text = None
     return clean_line(_words_in(root)) or clean_line(everything)
 
 
