@@ -34,6 +34,8 @@ cli.command()(setup.status)
 cli.command()(setup.check)
 cli.add_typer(setup.database, name="db")
 
+_INTERRUPTED = 130  # what typer returns after Ctrl-C, as shells do
+
 
 def _say_version(wanted: bool) -> None:
     if wanted:
@@ -80,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         # typer ends so when the pipe broke in the middle of a command.
         return 0 if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
+    if status == _INTERRUPTED:
+        complain("stopped by Ctrl-C; what was done until then stays")
     return status if isinstance(status, int) else 0
 
 

@@ -1,7 +1,7 @@
 """Makes the feeds folder agree with what is public, touching only the files that change."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +19,7 @@ from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import archive, manifest
 from publisher.feeds.atom import atom
 from publisher.feeds.feed import Entry, entry_of, feed_of
+from publisher.feeds.front import front
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.manifest import Manifest, Record
 from publisher.feeds.opml import opml
@@ -34,9 +35,6 @@ _log = structlog.get_logger()
 _FORMATS = {"rss.xml": rss, "atom.xml": atom, "feed.json": json_feed}
 _PAGES = ("index.html", "follow/index.html")
 _NAV = 10  # sections that fit beside each other at the top of a page
-_TOP = 7  # stories of the front page above its sections
-_SECTIONS = 12  # of the front page
-_STORIES = 6  # of one of them
 _PACKED = {".css", ".svg", ".txt"}  # what else lies in static/ is compressed as it is
 
 
@@ -130,10 +128,10 @@ class _Build:
         facts = (__version__, self._site, self._entries, archive.PAGE, files)
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._root, fingerprint)
-        # A category's title stands on pages of articles too. A new category stands on none yet.
+        # A category's title stands on pages of articles too, and with their entries in other
+        # categories. A new category stands on none yet.
         renamed = any(
-            self._abouts.get(slug, record.about) != record.about
-            for slug, record in then.categories.items()
+            self._abouts.get(slug) != record.about for slug, record in then.categories.items()
         )
         return Manifest(fingerprint=fingerprint) if renamed else then
 
@@ -142,12 +140,35 @@ class _Build:
         return Pages(self._site, self._folders)
 
     @cached_property
-    def _nav(self) -> list[Link]:
-        return [self._pages.link(each) for each in self._tree.sections[:_NAV]]
+    def _sizes(self) -> Mapping[str, int]:
+        """How many articles stand in each category."""
+        sizes = {}
+        for slug, category in self._categories.items():
+            then = self._then.categories.get(slug)
+            known = then is not None and then.change == category.change
+            sizes[slug] = then.count if then and known else self._shelf.count(self._conn, slug)
+        return sizes
+
+    def _largest(self, categories: Sequence[Category], limit: int) -> list[Category]:
+        return sorted(categories, key=lambda each: (-self._sizes[each.slug], each.slug))[:limit]
+
+    @cached_property
+    def _top_sections(self) -> list[Category]:
+        """The largest, by title."""
+        largest = self._largest(self._tree.sections, _NAV)
+        return [each for each in self._tree.sections if each in largest]
+
+    def _nav(self, category: Category | None = None) -> list[Link]:
+        """The sections at the top of a page, that in which `category` stands among them."""
+        shown = self._top_sections
+        if category:
+            own = [*self._tree.above(category), category][0]
+            shown = shown if own in shown else [*shown, own]
+        return [self._pages.link(each) for each in shown]
 
     def _around(self, category: Category | None) -> str:
         """A mark of the categories that the first page of one names beside itself."""
-        others = [self._tree.sections[:_NAV]]
+        others = [self._top_sections]
         if category:
             others += [self._tree.above(category), self._tree.below(category)]
         return manifest.mark(*([each.slug for each in some] for some in others))
@@ -193,7 +214,7 @@ class _Build:
         if then and then.change == change and then.around == around:
             return then
         key = category.slug if category else None
-        count = self._shelf.count(self._conn, key)
+        count = self._sizes[slug] if category else self._shelf.count(self._conn, None)
         last, index = archive.full_pages(count), archive.on_index(count)
         newest = self._shelf.newest(self._conn, key, max(self._entries, index))
         entries = [self._entry(article) for article in newest]
@@ -211,12 +232,14 @@ class _Build:
         self._write(self._pages.follow(category), slug, "follow", "index.html")
         self._remove_pages(slug, last)
         about = self._abouts[slug]
-        return Record(change=change, about=about, last=last, around=around, months=months)
+        return Record(
+            change=change, count=count, about=about, last=last, around=around, months=months
+        )
 
     def _family(self, category: Category | None) -> Family:
         link = self._pages.link
         return Family(
-            nav=self._nav,
+            nav=self._nav(category),
             above=[link(each) for each in self._tree.above(category)] if category else [],
             below=[link(each) for each in self._tree.below(category)] if category else [],
         )
@@ -259,22 +282,18 @@ class _Build:
                     self._written += remove_with_gzip(path)
 
     def _front(self) -> None:
-        """The front page and the list of feeds; each story stands once, the newest on top."""
+        """The front page and the list of feeds."""
         if self._then.head == self._head and self._all_there("index.html", "feeds.opml"):
             return
-        top = self._shelf.newest(self._conn, None, _TOP)
-        shown = {article.id for article in top}
-        sections: list[tuple[Category, Sequence[Entry]]] = []
         everything = self._tree.by_title
-        busiest = sorted(everything, key=lambda each: (-each.change, each.slug))[:_SECTIONS]
-        for category in (each for each in everything if each in busiest):
-            newest = self._shelf.newest(self._conn, category.slug, _TOP + 2 * _STORIES)
-            fresh = [article for article in newest if article.id not in shown][:_STORIES]
-            shown.update(article.id for article in fresh)
-            if fresh:
-                sections.append((category, [self._entry(article) for article in fresh]))
-        entries = [self._entry(article) for article in top]
-        self._write(self._pages.front(everything, self._nav, entries, sections), "index.html")
+        chosen = front(self._conn, self._shelf, self._largest(everything, len(everything)))
+        page = self._pages.front(
+            self._tree.branches(),
+            self._nav(),
+            list(map(self._entry, chosen.top)),
+            [(category, list(map(self._entry, fresh))) for category, fresh in chosen.sections],
+        )
+        self._write(page, "index.html")
         feeds = [feed_of(self._site, each, (), None) for each in (None, *everything)]
         self._write(opml(clean_line(self._site.title), feeds), "feeds.opml")
 

@@ -16,6 +16,8 @@ class Record:
     """A category as it was built."""
 
     change: int
+    count: int
+    """Of its articles."""
     about: str
     """Hash of its title, description and the like."""
     last: int

@@ -3,19 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from html import escape
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from publisher.core.links import ALL, category_url, feeds_url, shown_host, within
-from publisher.core.model import Category, Site
+from publisher.core.model import Category, Enclosure, Site
 from publisher.core.text import clean_line
 from publisher.feeds import archive, atom, json_feed, rss
 from publisher.feeds.about import news_article, with_territory
 from publisher.feeds.feed import Entry, feed_of, icon_url
+from publisher.feeds.tree import Branch
 from publisher.kit.jinja import environment, rendered
 from publisher.kit.locale import direction, locale_of
-from publisher.kit.reading import beneath
+from publisher.kit.reading import beneath, shows
 
 _ANNOUNCED = 3  # categories whose feeds the page of an article names; some stand in dozens
 
@@ -38,6 +40,10 @@ class Story:
     """The host where it is read, if that is not ours."""
     updated: datetime | None
     """Where it was changed after it came out."""
+    hero: bool
+    """Whether its image stands over the text: not where the text shows it already."""
+    attached: tuple[Enclosure, ...]
+    """What its text does not lead to already."""
     begins: str = ""
     """The month, like `2026-11`, of which it is the first on its page: the place to jump to."""
 
@@ -66,6 +72,14 @@ class Month:
     """One in the middle of it, for its name."""
     href: str
     """Where the newest of its articles stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twig:
+    """A category in the directory, with those beneath it."""
+
+    link: Link
+    below: tuple["Twig", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +112,7 @@ class Pages:
 
     def front(
         self,
-        categories: Sequence[Category],
+        branches: Sequence[Branch],
         nav: Sequence[Link],
         entries: Sequence[Entry],
         sections: Sequence[tuple[Category, Sequence[Entry]]],
@@ -107,7 +121,7 @@ class Pages:
         return self._render(
             "front.html",
             alternates=self._alternates([None]),
-            directory=[self.link(each) for each in (None, *categories)],
+            directory=[Twig(link=self.link(None), below=()), *map(self._twig, branches)],
             nav=nav,
             stories=self._stories(entries),
             sections=[
@@ -229,6 +243,9 @@ class Pages:
             lang=self._foreign(category.language) if category else "",
         )
 
+    def _twig(self, branch: Branch) -> Twig:
+        return Twig(link=self.link(branch.category), below=tuple(map(self._twig, branch.below)))
+
     def _alternates(self, categories: Sequence[Category | None]) -> list[Mapping[str, str]]:
         """What a browser or a feed reader finds when it is given the page's address."""
         feeds = [feed_of(self._site, each, (), None) for each in categories]
@@ -260,6 +277,8 @@ class Pages:
             teaser=beneath(entry.title, entry.teaser),
             place="" if urlsplit(entry.url).hostname == self._host else shown_host(entry.url),
             updated=entry.updated if edited else None,
+            hero=entry.image is not None and not shows(entry.html, entry.image.url),
+            attached=tuple(each for each in entry.enclosures if escape(each.url) not in entry.html),
         )
 
     def _foreign(self, language: str) -> str:

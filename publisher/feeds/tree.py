@@ -1,9 +1,19 @@
 """How categories that have a feed stand to one another; one without is passed over."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from publisher.core.model import Category
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A category with all that are beneath it."""
+
+    category: Category
+    below: tuple["Branch", ...]
 
 
 class Tree:
@@ -31,4 +41,24 @@ class Tree:
 
     def below(self, category: Category) -> list[Category]:
         """Its children by title, and not theirs."""
-        return [each for each in self.by_title if each.parent == category.slug != each.slug]
+        return [each for each in self._children[category.slug] if each.slug != category.slug]
+
+    @cached_property
+    def _children(self) -> Mapping[str, Sequence[Category]]:
+        found: dict[str, list[Category]] = defaultdict(list)
+        for each in self.by_title:
+            found[each.parent or ""].append(each)
+        return found
+
+    def branches(self) -> list[Branch]:
+        """All categories, each once and beneath its parent, by title."""
+        seen: set[str] = set()
+
+        def branch(category: Category) -> Branch:
+            seen.add(category.slug)
+            children = [each for each in self.below(category) if each.slug not in seen]
+            return Branch(category=category, below=tuple(map(branch, children)))
+
+        grown = [branch(each) for each in self.sections]
+        # What is left has parents that go in a circle.
+        return grown + [branch(each) for each in self.by_title if each.slug not in seen]

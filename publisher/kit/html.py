@@ -34,7 +34,7 @@ _ATTRIBUTES = {
     "col": {"span"},
     "colgroup": {"span"},
     "del": {"cite", "datetime"},
-    "img": {"alt", "height", "sizes", "src", "srcset", "width"},
+    "img": {"align", "alt", "height", "sizes", "src", "srcset", "width"},
     "ins": {"cite", "datetime"},
     "li": {"value"},
     "ol": {"reversed", "start", "type"},
@@ -60,12 +60,12 @@ _SIZE = re.compile(r"(?:[0-9.]{1,9}[wxh]\s?){0,2}")
 
 _NOSCRIPT = re.compile(r"</?noscript[^<>]*>", re.IGNORECASE)
 _IMAGE_WITHOUT_SOURCE = re.compile(r'<img(?: (?!src)[a-z]+="[^"]*")*>')
-# Tags of old pages, and the pages' own first heading, by what stands for them today.
+# Tags of old pages by what stands for them today.
 _RENAMED = {
-    "h1": "h2", "strike": "s", "tt": "code", "acronym": "abbr", "center": "div", "dir": "ul",
-    "menu": "ul",
+    "strike": "s", "tt": "code", "acronym": "abbr", "center": "div", "dir": "ul", "menu": "ul",
 }  # fmt: skip
 _OLD_TAG = re.compile(rf"(</?)({'|'.join(_RENAMED)})(?=[ >])")
+_HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 
 _CHEAP_TAGS = 20_000
 _LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -79,7 +79,8 @@ _NOT_PROSE = (
     "audio", "button", "figure", "iframe", "math", "noscript", "object", "script", "select",
     "style", "svg", "template", "textarea", "title", "video",
 )  # fmt: skip
-_BESIDE_PROSE = ("h1", "h2", "h3", "h4", "h5", "h6", "table")
+_BESIDE_PROSE = ("h1", "h2", "h3", "h4", "h5", "h6", "pre", "table")
+_BARE_ADDRESS = re.compile(r"\s*https?://\S+\s*")
 
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -90,8 +91,8 @@ def clean(html: str, base_url: str) -> str:
     Every address in it is absolute, relative ones counting from `base_url`; one that cannot be
     made so, or has another scheme than http, https, mailto or tel, is dropped. So are jumps within
     the page (`#x`): what they lead to has lost its id, which could clash with those of the page
-    around it. A first-rank heading becomes a second: the title is the page's first. Tags of old
-    pages become today's; of `<font>` and `<big>` the words stay.
+    around it. Headings begin at the second rank, for the title is the page's first, and leave out
+    none on their way down. Tags of old pages become today's; of `<font>` and `<big>` the words stay.
     """
     # What noscript holds (the true image of a lazy one) is mere text to nh3.
     html = _shallow(_NOSCRIPT.sub("", without_controls(html)))
@@ -101,6 +102,8 @@ def clean(html: str, base_url: str) -> str:
             return _address(value, base_url, _SCHEMES if tag == "a" else _EMBEDDABLE)
         if name == "srcset":
             return _srcset(value, base_url)
+        if name == "align" and tag == "img":
+            return value.lower() if value.lower() in ("left", "right") else None
         if name == "dir":
             return value.lower() if value.lower() in _DIRECTIONS else None
         if name in _ALWAYS_FINE:
@@ -120,7 +123,7 @@ def clean(html: str, base_url: str) -> str:
     # Character references (`&#1;`) become characters only while nh3 reads them.
     cleaned = without_controls(cleaned)
     cleaned = _OLD_TAG.sub(lambda tag: tag[1] + _RENAMED[tag[2]], cleaned)
-    return _IMAGE_WITHOUT_SOURCE.sub("", cleaned).strip()
+    return _IMAGE_WITHOUT_SOURCE.sub("", _ranked(cleaned)).strip()
 
 
 def from_markdown(text: str) -> str:
@@ -147,14 +150,34 @@ def from_paragraphs(paragraphs: Iterable[str]) -> str:
 def prose(html: str) -> str:
     """What HTML says in running text, on one clean line: without figures and their captions.
 
-    Headings and tables are left out too, unless they are all there is.
+    Headings, tables, code and links that show their address are left out too, unless they are all
+    there is.
     """
     spaced = _BLOCK_EDGE.sub(" <", html.replace("\0", ""))
     root = etree.fromstring(f"<div>{spaced}</div>".encode("utf-8", "ignore"), _LOOSE)
     etree.strip_elements(root, *_NOT_PROSE, with_tail=False)
     everything = _words_in(root)
     etree.strip_elements(root, *_BESIDE_PROSE, with_tail=False)
+    for link in root.iter("a"):
+        if link.text and _BARE_ADDRESS.fullmatch(link.text):
+            link.text = None
     return clean_line(_words_in(root)) or clean_line(everything)
+
+
+def _ranked(html: str) -> str:
+    above: list[str] = []  # the ranks, as written, under which we are
+    opened: list[int] = []
+
+    def rank(match: re.Match[str]) -> str:
+        if match[1]:
+            return f"</h{opened.pop() if opened else match[2]}"
+        while above and above[-1] >= match[2]:
+            above.pop()
+        above.append(match[2])
+        opened.append(min(len(above) + 1, 6))
+        return f"<h{opened[-1]}"
+
+    return _HEADING.sub(rank, html)
 
 
 def _words_in(root: etree._Element) -> str:

@@ -1,6 +1,8 @@
 """What an article is called and how it opens, wherever it is shown."""
 
+import re
 from dataclasses import replace
+from html import unescape
 
 from publisher.core.links import web_address
 from publisher.core.model import Article, Image
@@ -8,6 +10,9 @@ from publisher.core.text import clean_line, opening_words
 from publisher.kit.html import prose
 
 _HEADLINE = 90  # characters of the opening words that stand for a title
+_SOURCE = re.compile(r'<img\b[^>]*?\ssrc="([^"]*)"')
+# WordPress keeps a picture in several sizes: sea.jpg, sea-300x200.jpg, sea-scaled.jpg.
+_OF_A_SIZE = re.compile(r"(?:-\d{1,5}x\d{1,5}|-scaled)(?=\.\w{1,5}$)")
 
 
 def headline(article: Article) -> str:
@@ -40,3 +45,13 @@ def picture(article: Article) -> Image | None:
         caption=clean_line(image.caption),
         type=clean_line(image.type),
     )
+
+
+def shows(html: str, picture_url: str) -> bool:
+    """Whether the picture is seen in a text, in whatever size."""
+    return _unsized(picture_url) in map(_unsized, map(unescape, _SOURCE.findall(html)))
+
+
+def _unsized(url: str) -> str:
+    address = url.split("?")[0].partition("://")[2]
+    return _OF_A_SIZE.sub("", address)

@@ -9,6 +9,16 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.flow.site import Site, free_port, until
 from tests.programs import needs
 
+PARTS = (
+    "<div><div><p>One column.</p></div><div><p>Another one.</p></div></div>"
+    f"<table><tr><th>Boat</th>{'<th>Passengers</th>' * 9}</tr>"
+    f"<tr><td>Ferry</td>{'<td>thirty-seven</td>' * 9}</tr></table>"
+    "<blockquote><p>It left.</p><cite>The mate</cite></blockquote>"
+    "<h5>Small</h5><h6>Smaller</h6><dl><dt>Quay</dt><dd>Where boats lie.</dd></dl>"
+    f"<pre><code>{'x = 1; ' * 60}</code></pre>"
+)
+"""As strangers' articles have them: nested, wide, and in every rank."""
+
 
 # Not for the session: while it is open its event loop runs, and tests with one of their own fail.
 @pytest.fixture(scope="module")
@@ -44,9 +54,13 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         '<a href="javascript:document.title=1">a link</a>',
         categories="['<b onmouseover=1>']",
     )
+    site.write("parts.html", "Parts of a page", PARTS, categories="[Harbour]")
     for number in range(45):
         day = f"{2019 + number // 12}-{1 + number % 12:02}-15"
         site.write(f"filler/{number}.md", f"Filler {number}", categories="[Filler]", date=day)
+    # Not left to the daemon: while it takes in old articles it publishes what it has so far.
+    site.call("ingest", str(site.folder / "articles"))
+    site.call("publish")
     with site.daemon():
         until(lambda: b"Filler 44" in site.get("/feeds/filler/")[1], "the pages")
         until(lambda: site.get("/feeds/")[0] == 200, "the front page, which comes last")

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from publisher import settings
 from publisher.app import App
-from tests.flow.site import Site
+from tests.flow.site import Site, until
 
 PATHS = (
     "/feeds/",
@@ -47,7 +47,7 @@ def test_pages_fit_the_screen_and_load_cleanly(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
     )
-    articles = ("ferry", "long", "ar", "ru", "ja")
+    articles = ("ferry", "long", "parts", "ar", "ru", "ja")
     for path in (*PATHS, *(f"/feeds/articles/{slug}/" for slug in articles)):
         page, complaints = opened(context, f"http://127.0.0.1:{paper.port}{path}")
         assert complaints == [], path
@@ -153,7 +153,7 @@ def test_axe_finds_nothing(chromium: Browser, paper: Site, scheme: str) -> None:
         color_scheme="dark" if scheme == "dark" else "light",
     )
     tool = AXE.read_text()
-    articles = (f"/feeds/articles/{slug}/" for slug in ("ferry", "ar", "ja"))
+    articles = (f"/feeds/articles/{slug}/" for slug in ("ferry", "parts", "ar", "ja"))
     for path in (*PATHS, *articles):
         page, _ = opened(context, f"http://127.0.0.1:{paper.port}{path}")
         page.evaluate(tool)
@@ -162,6 +162,43 @@ def test_axe_finds_nothing(chromium: Browser, paper: Site, scheme: str) -> None:
         wrong = [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]
         assert wrong == [], path
         page.close()
+    context.close()
+
+
+def test_paragraphs_of_columns_stand_apart(chromium: Browser, paper: Site) -> None:
+    context = chromium.new_context()
+    page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/articles/parts/")
+    first, second = (page.get_by_text(words).bounding_box() for words in ("One col", "Another"))
+    assert first
+    assert second
+    assert second["y"] - (first["y"] + first["height"]) > 10
+    context.close()
+
+
+PICTURES = """\
+<figure><img src="/gone/a.jpg" alt="A boat at dawn"><figcaption>Dawn</figcaption></figure>
+<ul><li><figure><img src="/gone/b.jpg" alt=""></figure></li>
+<li><figure><img src="/gone/c.jpg" alt="A dog"></figure></li></ul>
+"""
+
+
+def test_a_picture_that_does_not_come_leaves_its_words_in_a_box(
+    chromium: Browser, paper: Site
+) -> None:
+    paper.write("pictures.html", "Pictures", PICTURES, categories="[Harbour]")
+    address = f"http://127.0.0.1:{paper.port}/feeds/articles/pictures/"
+    until(lambda: paper.get("/feeds/articles/pictures/")[0] == 200, "the page")
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(address)
+    boxes = page.locator(".body img").evaluate_all(
+        "all => all.map(each => [each.getBoundingClientRect().height,"
+        " getComputedStyle(each, '::after').content])"
+    )
+    assert [words for _, words in boxes] == ['"A boat at dawn"', '""', '"A dog"']
+    assert all(height > 60 for height, _ in boxes)
+    tops = page.locator(".body li").evaluate_all("all => all.map(e => e.offsetTop)")
+    assert tops[0] == tops[1]  # a gallery, not a list
     context.close()
 
 

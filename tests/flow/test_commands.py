@@ -5,7 +5,11 @@ import io
 import json
 import logging
 import os
+import signal
+import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
@@ -18,7 +22,7 @@ from publisher.__main__ import main
 from publisher.demo.catcher import Catcher
 from publisher.kit.lock import Lock
 from publisher.store.engine import Database
-from tests.flow.site import CONFIG, Site, catching
+from tests.flow.site import CONFIG, Site, catching, until
 
 ADA = "ada@reader.example"
 
@@ -676,3 +680,41 @@ def test_ingest_of_a_wordpress_export(shell: Shell) -> None:
     assert first["new"] > 0
     again = shell.site.json("ingest", str(export))
     assert (again["new"], again["revised"], again["same"]) == (0, 0, first["new"])
+
+
+def test_ctrl_c_ends_with_a_sentence_and_what_was_taken_in_stays(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    posts = "".join(
+        f"<item><title>Post {number}</title><wp:post_id>{number}</wp:post_id>"
+        f"<wp:post_type>post</wp:post_type><wp:status>publish</wp:status>"
+        f"<wp:post_date_gmt>2026-01-01 07:00:00</wp:post_date_gmt>"
+        f"<content:encoded>{'Fog. ' * 200}</content:encoded></item>"
+        for number in range(20_000)
+    )
+    (site.folder / "blog.xml").write_text(
+        '<rss xmlns:wp="http://wordpress.org/export/1.2/" '
+        'xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel>'
+        "<wp:wxr_version>1.2</wp:wxr_version>"
+        f"<wp:base_blog_url>https://blog.example</wp:base_blog_url>{posts}</channel></rss>"
+    )
+    process = subprocess.Popen(
+        site.command("ingest", "blog.xml"),
+        cwd=site.folder,
+        env=site.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: taken_in(site), "an article")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "publisher: stopped by Ctrl-C; what was done until then stays\n"
+    assert 0 < taken_in(site) < 20_000
+
+
+def taken_in(site: Site) -> int:
+    """How many articles the books hold so far."""
+    path = site.folder / "var" / "publisher.db"
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path)) as books:
+        return int(books.execute("SELECT count(*) FROM article").fetchone()[0])
+    return 0

@@ -764,3 +764,65 @@ def test_each_category_says_how_to_follow_it(printed):
     assert "/feeds/%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D0%B8/follow/" in shown.xpath(
         "//p[@class='formats']/a/@href"
     )
+
+
+def test_a_category_that_is_given_up_leaves_the_pages_and_feeds_of_others(paper):
+    paper.publish("both", "city", "harbour")
+    paper.build()
+    assert "City" in paper.read("articles/both/index.html")
+    paper.conn.execute(update(category).where(category.c.slug == "city").values(retired=True))
+    paper.build()
+    for path in ("articles/both/index.html", "harbour/rss.xml", "harbour/index.html", "index.html"):
+        assert "City" not in paper.read(path), path
+
+
+def navigation(paper: Paper, path: str) -> list[str]:
+    page = html.fromstring(paper.read(path))
+    return page.xpath("//nav[@class='sections']//a/text()")[1:-1]
+
+
+def test_the_top_of_a_page_names_the_largest_sections_and_the_own_one(paper):
+    for number in range(12):
+        paper.publish(f"s{number}", f"s{number:02}")
+    paper.publish("again", "s11")
+    paper.publish("deep", "below")
+    paper.conn.execute(update(category).where(category.c.slug == "below").values(parent="s10"))
+    paper.build()
+    largest = [f"S{number:02}" for number in (*range(9), 11)]
+    assert navigation(paper, "index.html") == largest
+    assert navigation(paper, "s03/index.html") == largest
+    assert navigation(paper, "s10/index.html") == [*largest, "S10"]
+    assert navigation(paper, "below/index.html") == [*largest, "S10"]
+
+
+def test_the_section_with_the_latest_news_stands_first(paper):
+    for section in ("zoo", "art", "moon"):
+        for number in range(9):
+            paper.publish(f"{section}-{number}", section)
+    paper.build()
+    page = html.fromstring(paper.read("index.html"))
+    assert page.xpath("//section[@class='section']/h2/a/text()") == ["Moon", "Art", "Zoo"]
+
+
+def test_what_a_text_shows_is_not_shown_twice(paper):
+    url = "https://media.example/boat"
+    sound = Enclosure(url=f"{url}.mp3?a=1&b=2", type="audio/mpeg", length=9_000)
+    both = {"image": Image(url=f"{url}.jpg"), "enclosures": (sound,)}
+    text = f'<img src="{url}-300x200.jpg" alt=""><audio src="{url}.mp3?a=1&amp;b=2"></audio>'
+    paper.publish("without", "city", **both)
+    paper.publish("within", "city", body_html=text, **both)
+    paper.build()
+    without, within = (
+        html.fromstring(paper.read(f"articles/{slug}/index.html")) for slug in ("without", "within")
+    )
+    for what in ("//figure[@class='hero']", "//ul[@class='attached']"):
+        assert len(without.xpath(what)) == 1
+        assert within.xpath(what) == []
+
+
+def test_an_article_without_a_title_does_not_say_its_first_words_twice(paper):
+    paper.publish("note", "city", title="", body_html="<p>The ferry is late.</p><p>Again.</p>")
+    paper.build()
+    page = html.fromstring(paper.read("articles/note/index.html"))
+    assert page.xpath("//h1[@class='unseen']/text()") == ["The ferry is late. Again."]
+    assert page.xpath("//*[@class='body']/p/text()") == ["The ferry is late.", "Again."]

@@ -31,6 +31,7 @@ KEPT = [
     '<p><abbr title="North &amp; East">NE</abbr> <time datetime="2026-11-20T07:30:00+01:00">'
     "today</time> H<sub>2</sub>O x<sup>2</sup> <s>a</s> <mark>b</mark></p>",
     "<p><ruby>霧<rt>きり</rt></ruby></p>",
+    '<p><img align="left" src="https://x.example/a.jpg" alt="">Beside it</p>',
     '<video src="https://x.example/v.mp4" poster="https://x.example/p.jpg" width="640" '
     'controls=""></video><audio src="https://x.example/a.mp3" controls=""></audio>',
     "<dl><dt>a</dt><dd>b</dd></dl><details><summary>More</summary>text</details>",
@@ -122,9 +123,27 @@ def test_without_a_base_only_absolute_addresses_stay() -> None:
     assert clean(html, "") == f'<a{REL}>x</a><a href="https://y.example/"{REL}>y</a>'
 
 
+@pytest.mark.parametrize(
+    ("ranks", "kept"),
+    [
+        ("1 2 3", "2 3 4"),
+        ("3 3 4 3", "2 2 3 2"),
+        ("2 5 6 5 2 4", "2 3 4 3 2 3"),
+        ("4 2 3", "2 2 3"),
+        ("1 2 3 4 5 6", "2 3 4 5 6 6"),
+    ],
+)
+def test_headings_leave_out_no_rank(ranks: str, kept: str) -> None:
+    def written(numbers: str) -> str:
+        return "".join(f"<h{n}>A <em>b</em></h{n}><p>t</p>" for n in numbers.split())
+
+    assert clean(written(ranks), BASE) == written(kept)
+    assert clean(written(kept), BASE) == written(kept)
+
+
 def test_the_pages_first_heading_is_its_title_alone() -> None:
     html = '<h1 lang="en">A</h1><p>&lt;h1&gt;</p><h2>B</h2>'
-    assert clean(html, BASE) == '<h2 lang="en">A</h2><p>&lt;h1&gt;</p><h2>B</h2>'
+    assert clean(html, BASE) == '<h2 lang="en">A</h2><p>&lt;h1&gt;</p><h3>B</h3>'
 
 
 @pytest.mark.parametrize(
@@ -273,6 +292,9 @@ def test_paragraphs_are_words_only() -> None:
         ("<h2>Fog</h2><p>The ferry waits.</p><table><tr><td>00:40</table><p>So do we.",
          "The ferry waits. So do we."),
         ("<h2>Fares</h2><table><tr><th>Hour</th><th>Fare</th></tr></table>", "Fares Hour Fare"),
+        ("<pre>x = 1</pre><p>So it is.", "So it is."),
+        ("<p><a href=/>https://x.example/a</a><br>Posted <a href=/>here</a>.", "Posted here."),
+        ("<p><a href=/>https://x.example/a</a>", "https://x.example/a"),
         ("1 < 2", "1 < 2"),
         ("<!-- a --><?php b ?>", ""),
         ("", ""),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from publisher.core.model import Article, Image
-from publisher.kit.reading import beneath, headline, picture, standfirst
+from publisher.kit.reading import beneath, headline, picture, shows, standfirst
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 LONG = "The ferry waits for the fog to lift. " * 12
@@ -91,3 +91,24 @@ def test_a_picture() -> None:
     assert picture(article(image=image)) == Image(
         url="https://media.example/fr%C3%BCh.jpg", alt="Fog", caption="a b", length=7
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("https://media.example/fog.jpg", True),
+        ("http://media.example/fog-300x200.jpg?w=3&amp;h=2", True),
+        ("https://media.example/fog-scaled.jpg", True),
+        ("https://media.example/fog-2.jpg", False),
+        ("https://media.example/frog.jpg", False),
+        ("https://media.example/2x2-fog.jpg", False),
+    ],
+)
+def test_a_picture_is_seen_in_the_text_in_any_size(source: str, seen: bool) -> None:
+    html = f'<p>Fog</p><figure><img alt="" src="{source}" width="3"></figure>'
+    assert shows(html, "https://media.example/fog.jpg") is seen
+
+
+def test_a_picture_that_is_linked_is_not_seen() -> None:
+    url = "https://media.example/fog.jpg"
+    assert not shows(f'<a href="{url}">fog.jpg</a><img src="/x.jpg" srcset="{url} 2x">', url)

@@ -1,5 +1,6 @@
 """Which article stands on which page, and what leads from page to page."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +18,7 @@ from publisher.feeds.archive import (
     on_index,
     page_of,
 )
-from publisher.feeds.tree import Tree
+from publisher.feeds.tree import Branch, Tree
 
 
 @given(st.integers(0, 10_000))
@@ -64,6 +65,17 @@ def test_a_family_of_categories():
     assert [each.slug for each in tree.above(by_slug["budget"])] == ["city", "council"]
     assert tree.above(by_slug["moon"]) == []  # its parent has no feed
     assert [each.slug for each in tree.below(by_slug["city"])] == ["council", "zoo"]
+
+
+def drawn(branches: Sequence[Branch]) -> list[object]:
+    return [(each.category.slug, *drawn(each.below)) for each in branches]
+
+
+def test_every_category_stands_once_in_the_directory_beneath_its_parent():
+    tree = family(zoo="city", city="", council="city", budget="council", moon="sky")
+    assert drawn(tree.branches()) == [("city", ("council", ("budget",)), ("zoo",)), ("moon",)]
+    circle = family(a="b", b="c", c="b", self="self")
+    assert drawn(circle.branches()) == [("a",), ("b", ("c",)), ("self",)]
 
 
 def test_parents_that_go_in_a_circle_end_somewhere():

@@ -352,7 +352,7 @@ def test_progress_is_told_to_the_end(path: Path) -> None:
 
     list(WordPressSource(path, path.parent, "UTC", progress=note).changed())
     assert told == sorted(told)
-    assert told[-1] == (2 * path.stat().st_size, 2 * path.stat().st_size)
+    assert told[-1][0] == told[-1][1] > 0
 
 
 def test_a_large_export_takes_little_memory(tmp_path: Path) -> None:

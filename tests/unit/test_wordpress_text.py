@@ -140,6 +140,12 @@ def test_an_open_pre_loses_nothing() -> None:
         ),
         ('<!-- wp:shortcode -->\n[gallery ids="1"]\n<!-- /wp:shortcode -->', ONE),
         (
+            "<!-- wp:verse -->\n"
+            '<pre class="wp-block-verse has-text-align-right">Salt\n  &amp; <em>fog</em>\n\n'
+            " and<br>tar\n</pre>\n<!-- /wp:verse --><pre>x\n\n y</pre>",
+            "<p>Salt<br>&nbsp;&nbsp;&amp; <em>fog</em></p><p>&nbsp;and<br>tar</p><pre>xy</pre>",
+        ),
+        (
             "<!-- wp:paragraph -->\n<p></p>\n<!-- /wp:paragraph -->\n"
             "<!-- wp:spacer -->\n<div style='height:9px'></div>\n<!-- /wp:spacer -->",
             "",
@@ -166,8 +172,9 @@ def test_the_block_editors_comments(content: str, html: str) -> None:
         ),
         ("[caption]words alone[/caption]", "<figure>words alone</figure>"),
         ('[caption caption="never closed"]', "<p>never closed</p>"),
-        ("[gallery]", ONE + TWO),
-        ('[gallery ids="2, 1,99" columns=4]', TWO + ONE),
+        ("[gallery]", f"<figure>{ONE}{TWO}</figure>"),
+        ('[gallery ids="2, 1,99" columns=4]', f"<figure>{TWO}{ONE}</figure>"),
+        ('[gallery ids="1"]', ONE),
         ('[gallery ids="99"]', ""),
         (
             '[playlist ids="3"]',
@@ -231,6 +238,10 @@ def test_brackets_that_are_no_shortcodes_stay(content: str, text: str | None) ->
         ("https://v.example/1?a=1&amp;b=2", f"<p>{link('https://v.example/1?a=1&amp;b=2')}</p>"),
         ("a\nhttps://v.example/1\nb", f"<p>a<br>{link('https://v.example/1')}<br>b</p>"),
         ("see https://v.example/1", "<p>see https://v.example/1</p>"),
+        (
+            'Aye <img class="wp-smiley" src="/s.gif" alt=":-)"> <img class="emoji" alt="⚓">',
+            "<p>Aye :-) ⚓</p>",
+        ),
         ("<p>https://v.example/1</p>", f"<p>{link('https://v.example/1')}</p>"),
         (
             '<iframe src="//v.example/e/1" title="A &amp; B"></iframe>',
@@ -290,6 +301,28 @@ DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
 )
 def test_lazy_images_end_as_plain_ones(content: str) -> None:
     assert shown(f"<p>{content}</p>") == f"<p>{PLAIN}</p>"
+
+
+@pytest.mark.parametrize(
+    ("content", "html"),
+    [
+        (
+            f'<IMG class="size-medium alignright wp-image-3" src="{SRC}" alt="">Beside it',
+            f'<p><img align="right" src="{SRC}" alt="">Beside it</p>',
+        ),
+        (
+            f'<img class="alignleft" src="{DOT}" data-src="{SRC}" alt="">Beside it',
+            f'<p><img align="left" src="{SRC}" alt="">Beside it</p>',
+        ),
+        (f'<img class="aligncenter" src="{SRC}" alt="">', f'<p><img src="{SRC}" alt=""></p>'),
+        (
+            f'[caption]<img class="alignleft" src="{SRC}" alt=""> Sea[/caption]',
+            f'<figure><img src="{SRC}" alt=""><figcaption>Sea</figcaption></figure>',
+        ),
+    ],
+)
+def test_text_flows_around_an_image_that_stood_beside_it(content: str, html: str) -> None:
+    assert shown(content) == html
 
 
 def test_a_lazy_images_sizes_are_kept() -> None:

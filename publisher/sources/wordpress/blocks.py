@@ -14,6 +14,12 @@ _BLOCK = re.compile(
 _BREAK = re.compile(r"<!--\s*(?:more\b|nextpage)")
 _NEVER_CLOSED = re.compile(r"<!--[^\n]*")
 _SHOWN = re.compile(r"<(?:img|video)\b")
+_VERSE = re.compile(
+    r"<pre\s[^<>]*\bwp-block-verse\b[^<>]*>([^<]*(?:<(?!/?pre\b)[^<]*)*)</pre>", re.IGNORECASE
+)
+_STANZAS = re.compile(r"\n[ \t]*\n\s*?(?=[ \t]*\S)")
+_LINE_END = re.compile(r"(?:<br\s*/?>)?\n")
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _MOST_INSERTED = 100  # reusable blocks in one post: each may hold many
 _COVER = 20_000  # characters within which a cover's picture is looked for
 
@@ -21,6 +27,18 @@ _COVER = 20_000  # characters within which a cover's picture is looked for
 def has_blocks(html: str) -> bool:
     """Whether the block editor wrote it: then its paragraphs are marked already."""
     return "<!-- wp:" in html
+
+
+def verses(html: str) -> str:
+    """`html` with poems as paragraphs: in `<pre>` only the editor's style tells them from code."""
+    return _VERSE.sub(
+        lambda poem: "\n".join(map(_stanza, _STANZAS.split(poem[1].strip("\n")))), html
+    )
+
+
+def _stanza(lines: str) -> str:
+    indented = _INDENT.sub(lambda space: "&nbsp;" * len(space[0]), lines.rstrip())
+    return f"<p>{_LINE_END.sub('<br>', indented)}</p>"
 
 
 def without_comments(html: str, media: Media) -> str:

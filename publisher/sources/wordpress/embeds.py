@@ -12,6 +12,8 @@ _TRUE_SOURCE = (
 )  # fmt: skip
 _TRUE_SET = ("data-lazy-srcset", "data-srcset", "data-ll-srcset", "data-original-set")
 _IMAGES = {"img", "amp-img"}
+_SIDE = re.compile(r"\balign(left|right)\b")
+_SMILEY = {"emoji", "wp-smiley"}  # pictures that stand for the characters in their `alt`
 _SOURCES = {"source", "video", "audio"}
 _FRAMES = {"iframe": "src", "amp-iframe": "src", "frame": "src", "embed": "src", "object": "data"}
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
@@ -49,6 +51,8 @@ def shown(html: str) -> str:
 class _Reader:
     images: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
+    figures: int = 0
+    """How many are open around here."""
     unscripted: bool = False
     """Within `<noscript>`, where the twin of a lazy image or frame stands."""
     played: str = ""
@@ -72,11 +76,14 @@ class _Reader:
             elif name == "param":
                 out.append(self._parameter(attributes(tag["rest"])))
             elif name != "button":  # its words stay
+                self.figures += (-1 if closes else 1) if name == "figure" else 0
                 out.append(tag[0])
         out.append(html[at:])
         return "".join(out)
 
     def _image(self, given: dict[str, str], tag: str) -> str:
+        if _SMILEY & set(given.get("class", "").split()):
+            return escape(given.get("alt", ""), quote=False)
         true, true_set = _first(given, _TRUE_SOURCE), _first(given, _TRUE_SET)
         source = true or _unless_placeholder(given.get("src", ""))
         source = source or true_set.split(",")[0].split(" ")[0]
@@ -86,9 +93,11 @@ class _Reader:
             return ""
         if lazy or self.unscripted:
             self.images.add(name)
-        if not lazy:
-            return tag
-        return _written("img", given, src=source, srcset=true_set or given.get("srcset", ""))
+        if lazy:
+            tag = _written("img", given, src=source, srcset=true_set or given.get("srcset", ""))
+        # The text flows around it; a figure stands for itself.
+        side = None if self.figures else _SIDE.search(given.get("class", ""))
+        return f'<img align="{side[1]}"{tag[4:]}' if side and tag[:4].lower() == "<img" else tag
 
     def _player(self, name: str, closes: bool, given: dict[str, str], tag: str) -> str:
         """A player holds a link to what it plays, for readers without one."""

@@ -1,7 +1,7 @@
 """What the steps that make WordPress's posts readable share: tags taken apart, links, figures."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
 from urllib.parse import unquote, urlsplit
@@ -72,6 +72,12 @@ def figure(image: Image) -> str:
         f'<figure><img src="{escape(image.url)}" alt="{escape(image.alt)}">'
         f"{caption if image.caption else ''}</figure>"
     )
+
+
+def gallery(images: Sequence[Image]) -> str:
+    """Several pictures as one figure, as the block editor writes them."""
+    figures = "\n".join(map(figure, images))
+    return f"<figure>\n{figures}\n</figure>" if len(images) > 1 else figures
 
 
 def words(name: str) -> str:

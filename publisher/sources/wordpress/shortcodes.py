@@ -16,8 +16,8 @@ from publisher.sources.wordpress.markup import (
     WEB,
     Media,
     attributes,
-    figure,
     file_name,
+    gallery,
     is_web,
     link,
 )
@@ -172,7 +172,7 @@ class _Reader:
         if mark.closes:
             return "" if mark.name in _OURS else self.html[mark.start : mark.end]
         if mark.name == "gallery" and _has_only_attributes(mark.rest):
-            return "\n".join(map(figure, self._listed(mark, _IMAGE_FILE)))
+            return gallery(self._listed(mark, _IMAGE_FILE))
         if mark.name == "playlist" and _has_only_attributes(mark.rest):
             tracks = [link(each.url, each.caption or file_name(each.url)) for each in
                       self._listed(mark, _SOUND_FILE)]  # fmt: skip
