@@ -20,9 +20,9 @@ from publisher.errors import NotFoundError, PermanentError, UnreadableError
 from publisher.feeds.build import Built, Output, build
 from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
-from publisher.kit.jinja import environment
 from publisher.kit.lock import Lock
 from publisher.newsletters.plan import Planner
+from publisher.newsletters.press import Press
 from publisher.newsletters.renderings import Renderer
 from publisher.settings import Kind, Settings
 from publisher.settings import Source as SourceSettings
@@ -99,6 +99,7 @@ class App:
                 category_settings.settle(conn, sections)
 
     def close(self) -> None:
+        self.press.close()
         self.db.close()
 
     # sources → articles
@@ -255,15 +256,19 @@ class App:
             return sorted(renderings.key_ids(conn).difference(self.keys.all))
 
     @cached_property
-    def renderer(self) -> Renderer:
+    def press(self) -> Press:
         own = self.settings.path(self.settings.mail.templates)
+        return Press([own, resources.folder("templates/email")])
+
+    @cached_property
+    def renderer(self) -> Renderer:
         return Renderer(
             db=self.db,
             book=renderings,
             ledger=ledger,
             newsletters=self.newsletters,
             site=self.site,
-            templates=environment([own, resources.folder("templates/email")]),
+            press=self.press,
             key_id=self.keys.current[0],
         )
 
@@ -307,8 +312,12 @@ class App:
         return Lock(self.settings.var / "sender.lock")
 
     def take_back(self) -> int:
-        """Take back the rows that a killed sender had in flight; the caller holds the lock."""
+        """Take back the rows that a killed sender had in flight; the caller holds the lock.
+
+        What could not be rendered is tried again: its template may have been mended meanwhile.
+        """
         with self.db.write() as conn:
+            ledger.bring_forward(conn, list(self.newsletters), self.clock())
             return ledger.reclaim(conn, self.clock(), all_workers=self.db.is_sqlite)
 
     async def deliver(self) -> Totals:

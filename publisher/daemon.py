@@ -73,7 +73,7 @@ class Daemon:
                 "put the former lines back into var/secret.key",
                 ids=lost,
             )
-        app.renderer.refresh()
+        self._look_at_templates()
         listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -113,7 +113,7 @@ class Daemon:
         ticks.every(_SECOND, self._publishing)
         ticks.every(_SECOND, Step("plan", self._plan))
         ticks.every(timedelta(seconds=5), Step("finish editions", self._app.finish_editions))
-        ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
+        ticks.every(2 * _SECOND, Step("look at templates", self._look_at_templates))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         for taking in self._sources.values():
             ticks.every(_RESCAN, taking)
@@ -150,6 +150,9 @@ class Daemon:
     def _look_over_feeds(self) -> None:
         """Have them built anew: a template may have changed, or a file gone."""
         self._built_head = -1
+
+    def _look_at_templates(self) -> None:
+        self._app.renderer.refresh(self._app.clock())
 
     def _plan(self) -> None:
         # What came while the program was off belongs into the digest that was missed.

@@ -6,7 +6,7 @@ again is one transaction, every 50 ms or so.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from publisher.core.relay import Relay
 from publisher.delivery.connection import Connection, Envelope, RelayError
 from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
+from publisher.delivery.rendering_queue import RenderingQueue
 from publisher.errors import PermanentError, TransientError
 
 LEASE = timedelta(minutes=15)
@@ -54,6 +55,7 @@ class Ledger(Protocol):
         limit: int,
         lease: timedelta,
         fingerprints: Mapping[str, str],
+        without: Collection[int],
     ) -> Claimed: ...
 
     def record(self, conn: Transaction, verdicts: Sequence[Verdict], now: datetime) -> int: ...
@@ -68,6 +70,8 @@ class Renderer(Protocol):
     def make(self, variant_id: int, now: datetime) -> None: ...
 
     def find(self, rendering_id: int) -> Rendering: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +115,17 @@ class Worker:
     _stopping: bool = False
     _away: dict[Connection, str] = field(default_factory=dict)
     _rendering: Callable[[int], Rendering] = field(init=False)
+    _unrendered: RenderingQueue = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _loop: asyncio.AbstractEventLoop | None = None
 
     def __post_init__(self) -> None:
         self._rendering = lru_cache(maxsize=256)(self.renderer.find)
+        self._unrendered = RenderingQueue(
+            lambda variant_id: self.renderer.make(variant_id, self.clock()),
+            give_up=self.renderer.close,
+            ready=self._woken.set,
+        )
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="ledger")
 
     def wake(self) -> None:
@@ -138,36 +148,40 @@ class Worker:
         ]
         outages = Outages(self._loop.time)
         carriers = [asyncio.create_task(self._carry(each, outages)) for each in connections]
+        rendering = asyncio.create_task(self._unrendered.run())
         try:
-            await self._dispatch(carriers, due_by)
+            await self._dispatch(carriers, rendering, due_by)
         finally:
-            await _end(carriers)
+            await _end([*carriers, rendering])
             await self._write_last()
             await asyncio.gather(*(each.close() for each in connections))
             self._threads.shutdown(wait=False)
         return self.totals
 
     async def _dispatch(
-        self, carriers: Sequence["asyncio.Task[None]"], due_by: datetime | None
+        self,
+        carriers: Sequence["asyncio.Task[None]"],
+        rendering: "asyncio.Task[None]",
+        due_by: datetime | None,
     ) -> None:
         while True:
-            for each in carriers:
+            for each in (*carriers, rendering):
                 if each.done():
-                    each.result()  # a carrier never ends by itself: this raises what killed it
+                    each.result()  # none ever ends by itself: this raises what killed it
             if self._stopping or (due_by is not None and len(self._away) == len(carriers)):
                 self._give_back()
+            unrendered = self._unrendered.waiting
             try:
                 claimed = await self._exchange(due_by)
-                for variant_id in claimed.to_render:
-                    await self._in_thread(self.renderer.make, variant_id, self.clock())
             except TransientError as error:
                 # The answers stay with us until they can be written; nothing more is claimed.
                 log.error("the ledger cannot be written; sending waits", reason=str(error))
                 await self._wait(_IDLE)
                 continue
-            if claimed.to_render:
-                continue
-            if self._in_flight == 0 and (self._stopping or due_by is not None):
+            if self._unrendered.add(claimed.to_render):
+                continue  # there may be others behind them
+            done = due_by is not None and not unrendered
+            if self._in_flight == 0 and (self._stopping or done):
                 return
             await self._wait(_IDLE)
 
@@ -212,6 +226,7 @@ class Worker:
                 limit=free,
                 lease=LEASE,
                 fingerprints=self.renderer.fingerprints,
+                without=self._unrendered.waiting,
             )
 
     async def _write_last(self) -> None:

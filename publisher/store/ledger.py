@@ -1,7 +1,7 @@
 """The delivery ledger: which mail to whom is open, claimed or settled, and what the server said."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, case, func, select, update
@@ -31,12 +31,14 @@ def claim(
     limit: int,
     lease: timedelta,
     fingerprints: Mapping[str, str],
+    without: Collection[int] = (),
 ) -> Claimed:
     """Take up to `limit` rows due by then of editions that go out, for as long as the lease runs.
 
     A row takes the current rendering of its variant at its first attempt and keeps it.
     `fingerprints`, by newsletter, tell renderings made with other templates or settings from
-    current ones; a newsletter without one is not sent.
+    current ones; a newsletter without one is not sent. Rows that wait for a rendering of one of the
+    variants `without` are passed over, so that those behind them are found.
     """
     rows = conn.execute(
         select(
@@ -65,12 +67,13 @@ def claim(
             delivery.c.next_attempt_at <= due_by,
             edition.c.state.in_(_GOING_OUT),
             edition.c.newsletter.in_(sorted(fingerprints)),
+            delivery.c.rendering_id.is_not(None) | delivery.c.variant_id.not_in(sorted(without)),
         )
         .order_by(delivery.c.next_attempt_at, delivery.c.id)
         .limit(limit)
         .with_for_update(of=delivery, skip_locked=True)
     ).all()
-    fresh = {row.variant_id for row in rows if row.rendering_id is None}
+    fresh = dict.fromkeys(row.variant_id for row in rows if row.rendering_id is None)
     current = renderings.current(conn, fresh, set(fingerprints.values()))
     token = secrets.token_hex(8)
     lease_until = now + lease
@@ -115,7 +118,7 @@ def claim(
                 for job in jobs
             ],
         )
-    return Claimed(jobs=jobs, to_render=sorted(fresh.difference(current)))
+    return Claimed(jobs=jobs, to_render=[each for each in fresh if each not in current])
 
 
 def record(conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> int:
@@ -201,6 +204,22 @@ def hasten(conn: Connection, now: datetime) -> int:
     result = conn.execute(
         update(delivery)
         .where(delivery.c.state == DeliveryState.DEFERRED, delivery.c.next_attempt_at > now)
+        .values(next_attempt_at=now)
+    )
+    return int(result.rowcount)
+
+
+def bring_forward(conn: Connection, newsletters: Collection[str], now: datetime) -> int:
+    """Let mails that wait because they could not be rendered be tried now."""
+    editions = select(edition.c.id).where(edition.c.newsletter.in_(sorted(newsletters)))
+    result = conn.execute(
+        update(delivery)
+        .where(
+            delivery.c.state == DeliveryState.DEFERRED,
+            delivery.c.next_attempt_at > now,
+            delivery.c.rendering_id.is_(None),
+            delivery.c.edition_id.in_(editions),
+        )
         .values(next_attempt_at=now)
     )
     return int(result.rowcount)
