@@ -21,10 +21,10 @@ from publisher.errors import NotFoundError, TransientError, UnreadableError
 from publisher.feeds.build import Built, Output, build
 from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
-from publisher.kit.jinja import environment
 from publisher.kit.lock import Lock
 from publisher.newsletters.forecast import Forecaster
 from publisher.newsletters.plan import Planner
+from publisher.newsletters.press import Press
 from publisher.newsletters.renderings import Renderer
 from publisher.settings import Kind, Settings
 from publisher.settings import Source as SourceSettings
@@ -108,6 +108,7 @@ class App:
                 category_settings.settle(conn, sections)
 
     def close(self) -> None:
+        self.press.close()
         self.db.close()
 
     # sources → articles
@@ -282,15 +283,19 @@ class App:
             return sorted(renderings.key_ids(conn).difference(self.keys.all))
 
     @cached_property
-    def renderer(self) -> Renderer:
+    def press(self) -> Press:
         own = self.settings.path(self.settings.mail.templates)
+        return Press([own, resources.folder("templates/email")])
+
+    @cached_property
+    def renderer(self) -> Renderer:
         return Renderer(
             db=self.db,
             book=renderings,
             ledger=ledger,
             newsletters=self.newsletters,
             site=self.site,
-            templates=environment([own, resources.folder("templates/email")]),
+            press=self.press,
             key_id=self.keys.current[0],
         )
 
@@ -340,9 +345,11 @@ class App:
         """Take back the rows of senders that are gone; returns how many.
 
         On SQLite the caller holds the lock, so all who had any are gone. On PostgreSQL others may
-        send from elsewhere: those are gone whose lease has run out.
+        send from elsewhere: those are gone whose lease has run out. What could not be rendered is
+        tried again: its template may have been mended meanwhile.
         """
         with self.db.write() as conn:
+            ledger.bring_forward(conn, list(self.newsletters), self.clock())
             refusals.forget_relays(conn)
             return claims.reclaim(
                 conn, self.clock(), all_workers=self.db.is_sqlite, resend=self.post.resend

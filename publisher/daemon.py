@@ -74,7 +74,7 @@ class Daemon:
                 "put the former lines back into var/secret.key",
                 ids=lost,
             )
-        app.renderer.refresh()
+        self._look_at_templates()
         listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -117,7 +117,7 @@ class Daemon:
         ticks.every(timedelta(seconds=15), Step("watch bounces", self._watch_standing))
         clearing = partial(self._app.clear_editions, self._stop.is_set)
         ticks.every(timedelta(minutes=10), Step("clear editions", clearing))
-        ticks.every(timedelta(seconds=10), Step("look at templates", self._app.renderer.refresh))
+        ticks.every(2 * _SECOND, Step("look at templates", self._look_at_templates))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         if self._worker and not self._app.db.is_sqlite:
             ticks.every(_RESCAN, self._taking_back)
@@ -162,6 +162,9 @@ class Daemon:
             resend = self._app.post.resend
             fate = "sent again" if resend else "held; `publisher newsletters uncertain` names them"
             log.warning("a sender ended in mid-flight", mails=taken, they_are=fate)
+
+    def _look_at_templates(self) -> None:
+        self._app.renderer.refresh(self._app.clock())
 
     def _plan(self) -> None:
         # What came while the program was off belongs into the digest that was missed.

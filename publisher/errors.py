@@ -33,5 +33,9 @@ class UnreadableError(PermanentError):
         self.reason = reason
 
 
+class OverrunError(PermanentError):
+    """A template takes more time, memory or room than any mail needs, or breaks what renders it."""
+
+
 class NotFoundError(PermanentError):
     """Something named by the caller (an article, a newsletter, a subscriber) does not exist."""

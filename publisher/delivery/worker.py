@@ -6,7 +6,7 @@ again is one transaction, every 50 ms or so.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
 from publisher.delivery.rates import Rates
 from publisher.delivery.refused import RefusalBook, Refused
+from publisher.delivery.rendering_queue import RenderingQueue
 from publisher.delivery.wire import PATIENT
 from publisher.errors import AwayError, PermanentError, TransientError
 
@@ -63,6 +64,7 @@ class Claims(Protocol):
         room: Room,
         lease: timedelta,
         fingerprints: Mapping[str, str],
+        without: Collection[int],
     ) -> Claimed: ...
 
     def unwanted(self, conn: Transaction, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]: ...
@@ -79,6 +81,8 @@ class Renderer(Protocol):
     def make(self, variant_id: int, now: datetime) -> None: ...
 
     def find(self, rendering_id: int) -> Rendering: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,7 @@ class Worker:
     _stopping: bool = False
     _away: dict[Connection, str] = field(default_factory=dict)
     _rendering: Callable[[int], Rendering] = field(init=False)
+    _unrendered: RenderingQueue = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _loop: asyncio.AbstractEventLoop | None = None
     _lanes: Lanes = field(init=False)
@@ -140,6 +145,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._rendering = lru_cache(maxsize=256)(self.renderer.find)
+        self._unrendered = RenderingQueue(
+            lambda variant_id: self.renderer.make(variant_id, self.clock()),
+            give_up=self.renderer.close,
+            ready=self._woken.set,
+        )
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="ledger")
 
     def wake(self) -> None:
@@ -166,39 +176,43 @@ class Worker:
             for n in range(count)
         ]
         carriers = [asyncio.create_task(self._carry(each)) for each in connections]
+        rendering = asyncio.create_task(self._unrendered.run())
         try:
-            await self._dispatch(carriers, due_by)
+            await self._dispatch(carriers, rendering, due_by)
         finally:
-            await _end(carriers)
+            await _end([*carriers, rendering])
             await self._write_last()
             await asyncio.gather(*(each.close() for each in connections))
             self._threads.shutdown(wait=False)
         return self.totals
 
     async def _dispatch(
-        self, carriers: Sequence["asyncio.Task[None]"], due_by: datetime | None
+        self,
+        carriers: Sequence["asyncio.Task[None]"],
+        rendering: "asyncio.Task[None]",
+        due_by: datetime | None,
     ) -> None:
         while True:
-            for each in carriers:
+            for each in (*carriers, rendering):
                 if each.done():
-                    each.result()  # a carrier never ends by itself: this raises what killed it
+                    each.result()  # none ever ends by itself: this raises what killed it
             if self._stopping or (due_by is not None and self._nothing_moves(len(carriers))):
                 self._stop_claiming()
             else:
                 self._give_back(self._lanes.take_back(self._refused.domains(self.clock())))
+            unrendered = self._unrendered.waiting
             try:
                 claimed = await self._exchange(due_by)
-                for variant_id in claimed.to_render:
-                    await self._in_thread(self.renderer.make, variant_id, self.clock())
             except TransientError as error:
                 # The answers stay with us until they can be written; nothing more is claimed.
                 self._tell(error)
                 await self._wait(_IDLE)
                 continue
             self._tell(None)
-            if claimed.to_render:
-                continue
-            if self._in_flight == 0 and self._is_done(claimed, due_by):
+            if self._unrendered.add(claimed.to_render):
+                continue  # there may be others behind them
+            done = not unrendered and self._is_done(claimed, due_by)
+            if self._in_flight == 0 and (self._stopping or done):
                 return
             await self._wait(_IDLE)
 
@@ -233,7 +247,9 @@ class Worker:
             newsletters=self._rates.room(),
         )
         try:
-            claimed = await self._in_thread(self._exchange_now, verdicts, news, room, due_by)
+            claimed = await self._in_thread(
+                self._exchange_now, verdicts, news, room, due_by, self._unrendered.waiting
+            )
         except BaseException:  # also when cancelled: to write an answer twice does no harm
             self._verdicts = verdicts + self._verdicts
             self._refused.keep(news)
@@ -253,6 +269,7 @@ class Worker:
         news: Sequence[Callable[[RefusalBook, Transaction], None]],
         room: Room,
         due_by: datetime | None,
+        without: Collection[int],
     ) -> Claimed:
         now = self.clock()
         if not verdicts and not news and not room.free:
@@ -270,13 +287,14 @@ class Worker:
                 room=room,
                 lease=self.lease,
                 fingerprints=self.renderer.fingerprints,
+                without=without,
             )
 
     async def _write_last(self) -> None:
         """Keep the answers that came while we were being ended."""
         if self._verdicts:
             with suppress(TransientError):
-                await self._in_thread(self._exchange_now, self._verdicts, (), Room(0), None)
+                await self._in_thread(self._exchange_now, self._verdicts, (), Room(0), None, ())
 
     async def _carry(self, connection: Connection) -> None:
         """Hand mails over a connection, one after the other, for as long as the worker runs."""

@@ -15,7 +15,7 @@ from publisher.core.text import clean_line, without_controls
 _TAGS = {
     "a", "abbr", "address", "aside", "audio", "b", "bdi", "bdo", "blockquote", "br", "caption",
     "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em",
-    "figcaption", "figure", "footer", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i",
+    "figcaption", "figure", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i",
     "img", "ins", "kbd", "li", "mark", "ol", "p", "picture", "pre", "q", "rp", "rt", "ruby", "s",
     "samp", "section", "small", "source", "span", "strong", "sub", "summary", "sup", "table",
     "tbody", "td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var", "video", "wbr",
@@ -92,7 +92,8 @@ def clean(html: str, base_url: str) -> str:
     made so, or has another scheme than http, https, mailto or tel, is dropped. So are jumps within
     the page (`#x`): what they lead to has lost its id, which could clash with those of the page
     around it. Headings begin at the second rank, for the title is the page's first, and leave out
-    none on their way down. Tags of old pages become today's; of `<font>` and `<big>` the words stay.
+    none on their way down. Tags of old pages become today's; of `<font>` and `<big>` the words
+    stay.
     """
     # What noscript holds (the true image of a lazy one) is mere text to nh3.
     html = _shallow(_NOSCRIPT.sub("", without_controls(html)))

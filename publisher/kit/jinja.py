@@ -1,9 +1,10 @@
 """The one Jinja environment for mails and pages: sandboxed, escaping, strict about names."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_time
@@ -18,7 +19,7 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from publisher.errors import ConfigurationError, PermanentError
+from publisher.errors import ConfigurationError, OverrunError, PermanentError
 from publisher.kit.locale import babel
 
 
@@ -39,27 +40,45 @@ def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     return env
 
 
-def rendered(templates: Environment, name: str, facts: Mapping[str, object]) -> str:
-    """What the template makes of the facts.
+def rendered(
+    templates: Environment, name: str, facts: Mapping[str, object], most: int | None = None
+) -> str:
+    """What the template makes of the facts; cut off when it gets longer than `most` characters.
 
-    Raises, naming template and line, ConfigurationError where the template itself cannot be used
-    and PermanentError where it fails on these facts.
+    Raises, naming template and line, ConfigurationError where the template itself cannot be used,
+    PermanentError where it fails on these facts, and OverrunError where it never gets done.
     """
     try:
-        return templates.get_template(name).render(facts)
+        stream = templates.get_template(name).generate(facts)
+        return "".join(stream if most is None else _within(most, stream))
     except TemplateNotFound as error:
         raise ConfigurationError(f"template {error.name} is missing") from error
     except TemplateSyntaxError as error:
         where = f"{error.name or name}, line {error.lineno}"
         raise ConfigurationError(f"template {where}: {error.message}") from error
     except TemplateError as error:
-        raise ConfigurationError(f"template {_place(error, name)}: {error}") from error
+        raise ConfigurationError(f"template {place(error, name)}: {error}") from error
+    except OverrunError as error:
+        raise OverrunError(f"template {place(error, name)}: {error}") from error
+    except MemoryError as error:
+        raise OverrunError(f"template {place(error, name)}: it takes too much memory") from error
     except Exception as error:  # whatever an operator's expression can raise
-        raise PermanentError(f"template {_place(error, name)}: {error}") from error
+        raise PermanentError(f"template {place(error, name)}: {error}") from error
 
 
-def _place(error: Exception, name: str) -> str:
-    """Template and line from the traceback, in which Jinja gives the template's own lines."""
+def _within(most: int, stream: Iterator[str]) -> Iterator[str]:
+    size = 0
+    for part in stream:
+        size += len(part)
+        if size > most:
+            # Thrown into it, so that it is raised in the line that wrote too much.
+            cast(Generator[str], stream).throw(OverrunError(f"it writes over {most:,} characters"))
+        yield part
+
+
+def place(error: Exception, name: str) -> str:
+    """File and line from the traceback, in which Jinja gives the template's own lines: the
+    innermost of a file that ends like `name`, or `name` alone."""
     suffix = name.rpartition(".")[2]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename.endswith(suffix):

@@ -26,6 +26,8 @@ from publisher.newsletters.translations import LANGUAGES, Words, words
 MAX_HTML = 80_000
 """Bytes. Gmail clips a mail's HTML at 102 KB and hides the unsubscribe link with the rest."""
 MAX_LINKS = 60
+MAX_OUTPUT = 2_000_000
+"""Characters that a template may write before the page is made to fit."""
 
 READER = ("name", "address", "unsubscribe_url")
 """What a template may print of its reader, as `{{ reader.name }}`; filled in for each."""
@@ -72,14 +74,15 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
 
     def html(amount: "_Amount") -> str:
         names = fixed | amount.of(stories, links)
-        page = rendered(templates, f"{newsletter.template}.html", names)
+        page = rendered(templates, f"{newsletter.template}.html", names, MAX_OUTPUT)
         try:
             return _INLINER.inline(page)
         except ValueError as error:
             raise PermanentError(f"{newsletter.template}.html: {error}") from error
 
     amount, page = _largest_that_fits(_amounts(len(stories)), html)
-    text = rendered(templates, f"{newsletter.template}.txt", fixed | amount.of(stories, links))
+    names = fixed | amount.of(stories, links)
+    text = rendered(templates, f"{newsletter.template}.txt", names, MAX_OUTPUT)
     parts = (
         splice.encode(_BLANK_LINES.sub("\n\n", text).lstrip("\n")),
         splice.encode(page, escape=True),

@@ -1,6 +1,6 @@
 """Makes the renderings that due mails wait for, from what their articles say now."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,9 +11,10 @@ from jinja2 import Environment
 from sqlalchemy import Connection
 
 from publisher.core.edition import VariantContent
+from publisher.core.headers import one_line
 from publisher.core.model import DeliveryState, Newsletter, Rendering, Site
-from publisher.errors import PublisherError
-from publisher.newsletters.render import EditionContent, fingerprint, render
+from publisher.errors import OverrunError, PublisherError, TransientError
+from publisher.newsletters.render import EditionContent, fingerprint
 
 RETRY = timedelta(minutes=5)
 """How long mails wait whose template fails: time to mend it."""
@@ -56,6 +57,32 @@ class Ledger(Protocol):
         next_attempt_at: datetime | None = None,
     ) -> None: ...
 
+    def bring_forward(
+        self, conn: Connection, newsletters: Collection[str], now: datetime
+    ) -> int: ...
+
+
+class Press(Protocol):
+    """What makes mails of contents: see `newsletters.press`."""
+
+    @property
+    def templates(self) -> Environment: ...
+
+    def render(self, content: EditionContent) -> Rendering: ...
+
+    def renew(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Overrun:
+    """A rendering that was cut off: others by the same templates are not begun for a while."""
+
+    fingerprint: str
+    reason: str
+    until: datetime
+
 
 @dataclass(slots=True, kw_only=True)
 class Renderer:
@@ -64,32 +91,44 @@ class Renderer:
     ledger: Ledger
     newsletters: Mapping[str, Newsletter]
     site: Site
-    templates: Environment
+    press: Press
     key_id: str
     fingerprints: Mapping[str, str] = field(init=False, default_factory=dict)
     """By newsletter: of the templates, settings and key its mails are made with."""
 
-    def __post_init__(self) -> None:
-        self.refresh()
+    _overruns: dict[str, _Overrun] = field(init=False, default_factory=dict)
+    """By newsletter: the last."""
+    _told: set[tuple[str, str]] = field(init=False, default_factory=set)
+    """Fingerprint and reason of failures that are in the log."""
 
-    def refresh(self) -> None:
-        """Look at the templates again: an operator may have changed them."""
-        seen = {
-            slug: f"{self.key_id}:{fingerprint(each, self.site, self.templates)}"
-            for slug, each in self.newsletters.items()
-        }
-        if seen != self.fingerprints and self.templates.cache is not None:
-            # Jinja sees that a file changed, not that another now stands before it.
-            self.templates.cache.clear()
-        self.fingerprints = seen
+    def __post_init__(self) -> None:
+        self.fingerprints = self._look()
+
+    def refresh(self, now: datetime) -> None:
+        """Look at the templates again: an operator may have changed them.
+
+        Mails that could not be rendered are then tried at once.
+        """
+        seen = self._look()
+        changed = [slug for slug in seen if seen[slug] != self.fingerprints.get(slug)]
+        if not changed:
+            return
+        before, self.fingerprints = self.fingerprints, seen
+        try:
+            self.press.renew()
+            self._bring_forward(changed, now)
+        except TransientError:
+            self.fingerprints = before  # to be seen again
+            raise
 
     def make(self, variant_id: int, now: datetime) -> None:
         """Store a current rendering of the variant.
 
         Where nothing is left of its articles its mails are cancelled; where the template fails
-        they wait, with the reason, and everything else goes out.
+        they wait, with the reason, and everything else goes out. Raises TransientError when the
+        database cannot be written, or when `close` was called: then nothing has changed.
         """
-        self.refresh()
+        self.refresh(now)
         with self.db.read() as conn:
             content = self.book.content(conn, variant_id)
         newsletter = self.newsletters.get(content.newsletter)
@@ -100,33 +139,32 @@ class Renderer:
                 variant_id, DeliveryState.CANCELLED, "every article of it was withdrawn", now
             )
             return
+        begun_with = self.fingerprints[newsletter.slug]
+        last = self._overruns.get(newsletter.slug)
+        if last and last.fingerprint == begun_with and now < last.until:
+            self._set_aside(variant_id, DeliveryState.DEFERRED, last.reason, now, last.until)
+            return
         try:
             made = self.mail(newsletter, content)
+        except TransientError:
+            raise
         except Exception as error:  # whatever it is, it must not hold up other mails
-            foreseen = isinstance(error, PublisherError)
-            reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
-            log.error(
-                "mail cannot be rendered",
-                newsletter=newsletter.slug,
-                reason=reason,
-                exc_info=not foreseen,
-            )
-            self._set_aside(variant_id, DeliveryState.DEFERRED, reason, now, now + RETRY)
+            self._fail(variant_id, newsletter.slug, begun_with, error, now)
             return
         with self.db.write() as conn:
             self.book.add(
                 conn,
                 variant_id,
                 made,
-                fingerprint=self.fingerprints[newsletter.slug],
+                fingerprint=begun_with,
                 change=content.change,
                 now=now,
             )
 
     def mail(self, newsletter: Newsletter, content: VariantContent) -> Rendering:
-        """The mail of this content. Raises what `render` raises."""
+        """The mail of this content. Raises what `Press.render` raises."""
         shown = newsletter.max_articles
-        return render(
+        return self.press.render(
             EditionContent(
                 newsletter=newsletter,
                 site=self.site,
@@ -138,13 +176,44 @@ class Renderer:
                 locale=content.locale,
                 zone=content.zone,
                 key_id=self.key_id,
-            ),
-            self.templates,
+            )
         )
 
     def find(self, rendering_id: int) -> Rendering:
         with self.db.read() as conn:
             return self.book.find(conn, rendering_id)
+
+    def close(self) -> None:
+        """Give up what is being rendered; what is asked for afterwards is made again."""
+        self.press.close()
+
+    def _look(self) -> Mapping[str, str]:
+        return {
+            slug: f"{self.key_id}:{fingerprint(each, self.site, self.press.templates)}"
+            for slug, each in self.newsletters.items()
+        }
+
+    def _fail(
+        self, variant_id: int, slug: str, begun_with: str, error: Exception, now: datetime
+    ) -> None:
+        foreseen = isinstance(error, PublisherError)
+        reason = one_line(str(error) if foreseen else f"{type(error).__name__}: {error}")
+        if (begun_with, reason) not in self._told:  # not for each of ten thousand variants
+            self._told.add((begun_with, reason))
+            log.error(
+                "mail cannot be rendered", newsletter=slug, reason=reason, exc_info=not foreseen
+            )
+        again = now + RETRY
+        if isinstance(error, OverrunError):
+            self._overruns[slug] = _Overrun(fingerprint=begun_with, reason=reason, until=again)
+            again += timedelta(seconds=1)  # behind those that were not tried: one of them is next
+        self._set_aside(variant_id, DeliveryState.DEFERRED, reason, now, again)
+        if self.fingerprints.get(slug) != begun_with:  # mended while it was rendered
+            self._bring_forward([slug], now)
+
+    def _bring_forward(self, newsletters: Collection[str], now: datetime) -> None:
+        with self.db.write() as conn:
+            self.ledger.bring_forward(conn, newsletters, now)
 
     def _set_aside(
         self,

@@ -97,7 +97,7 @@ def resend(conn: Connection, slug: str, edition_id: int | None) -> Mapping[int, 
     over = edition.c.state.in_([EditionState.FINISHED, EditionState.CANCELLED])
     for row in conn.execute(
         select(edition.c.id, over.label("is_over"), edition.c.planned).where(
-            edition.c.newsletter == slug, edition.c.id.in_(ids)
+            edition.c.newsletter == slug, edition.c.id.in_(ids), edition.c.totals.is_(None)
         )
     ).all():
         result = conn.execute(

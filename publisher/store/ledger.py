@@ -5,7 +5,7 @@ over rows that are locked, and what is given back holds on to its edition, lest 
 without it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -71,6 +71,22 @@ def hasten(conn: Connection, now: datetime) -> int:
     result = conn.execute(
         update(delivery)
         .where(delivery.c.state == DeliveryState.DEFERRED, delivery.c.next_attempt_at > now)
+        .values(next_attempt_at=now)
+    )
+    return int(result.rowcount)
+
+
+def bring_forward(conn: Connection, newsletters: Collection[str], now: datetime) -> int:
+    """Let mails that wait because they could not be rendered be tried now."""
+    editions = select(edition.c.id).where(edition.c.newsletter.in_(sorted(newsletters)))
+    result = conn.execute(
+        update(delivery)
+        .where(
+            delivery.c.state == DeliveryState.DEFERRED,
+            delivery.c.next_attempt_at > now,
+            delivery.c.rendering_id.is_(None),
+            delivery.c.edition_id.in_(editions),
+        )
         .values(next_attempt_at=now)
     )
     return int(result.rowcount)

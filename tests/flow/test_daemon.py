@@ -382,7 +382,7 @@ def test_a_broken_mail_template_holds_up_mails_until_it_is_mended(
         site.call("newsletters", "send", "daily", "--now")
         until(lambda: "mail cannot be rendered" in site.log(), "the template to fail")
         assert site.json("status")["backlog"] == 1
-        (own / "digest.html").unlink()
+    (own / "digest.html").unlink()
     assert catcher.count == 0
     assert site.json("deliver")["sent"] == 1
     assert catcher.count == 1

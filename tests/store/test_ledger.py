@@ -13,15 +13,18 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from jinja2 import Environment
 from sqlalchemy import Connection, func, select, update
 
-from publisher.core.delivery import Job, Verdict
+from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.intake import Offered, Version
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, Rendering, Site
 from publisher.core.outcome import Answer, Kind, Outcome, Stage, judge
 from publisher.core.room import Room
+from publisher.errors import OverrunError, TransientError
 from publisher.kit import resources
 from publisher.kit.jinja import environment
+from publisher.newsletters.render import EditionContent, render
 from publisher.newsletters.renderings import RETRY, Renderer
 from publisher.store import (
     articles,
@@ -43,6 +46,23 @@ GIVEN_BACK = Outcome(state=DeliveryState.PENDING)
 
 
 @dataclass
+class PressHere:
+    """Renders in this process what `newsletters.press` renders in another."""
+
+    templates: Environment
+
+    def render(self, content: EditionContent) -> Rendering:
+        return render(content, self.templates)
+
+    def renew(self) -> None:
+        assert self.templates.cache is not None
+        self.templates.cache.clear()
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
 class Desk:
     """Where mails are claimed, and what came of them is written down."""
 
@@ -59,7 +79,7 @@ class Desk:
             ledger=ledger,
             newsletters={each.slug: each for each in self.world.newsletters},
             site=Site(title="Example News", url="https://news.example"),
-            templates=environment([self.templates, resources.folder("templates/email")]),
+            press=PressHere(environment([self.templates, resources.folder("templates/email")])),
             key_id="k1",
         )
 
@@ -72,20 +92,27 @@ class Desk:
     def claim(self, limit: int = 100, *, due_by: datetime | None = None) -> list[Job]:
         """As a worker does it: what needs a rendering gets one, then the rows are taken."""
         for _ in range(5):
-            with self.world.db.write(alone=False) as conn:
-                got = claims.claim(
-                    conn,
-                    now=self.world.now,
-                    due_by=due_by or self.world.now,
-                    room=Room(limit),
-                    lease=LEASE,
-                    fingerprints=self.renderer.fingerprints,
-                )
+            got = self.look(limit, due_by=due_by)
             for variant_id in got.to_render:
                 self.renderer.make(variant_id, self.world.now)
             if got.jobs or not got.to_render:
                 return list(got.jobs)
         raise AssertionError("renderings are asked for again and again")
+
+    def look(
+        self, limit: int = 100, *, due_by: datetime | None = None, without: Sequence[int] = ()
+    ) -> Claimed:
+        """What a single look takes, and which renderings it misses."""
+        with self.world.db.write(alone=False) as conn:
+            return claims.claim(
+                conn,
+                now=self.world.now,
+                due_by=due_by or self.world.now,
+                room=Room(limit),
+                lease=LEASE,
+                fingerprints=self.renderer.fingerprints,
+                without=without,
+            )
 
     def answer(self, jobs: Sequence[Job], outcome: Outcome = SENT) -> int:
         verdicts = [
@@ -471,7 +498,7 @@ def test_a_changed_template_reaches_those_not_yet_tried(desk: Desk) -> None:
     desk.digest_for("ada", "bo")
     [ada] = desk.claim(1)
     (desk.templates / "digest.txt").write_text("Changed. {{ reader.unsubscribe_url }}\n")
-    desk.renderer.refresh()
+    desk.renderer.refresh(desk.world.now)
     [bo] = desk.claim(1)
     assert b"Changed." not in desk.rendering(ada).body
     assert b"Changed." in desk.rendering(bo).body
@@ -482,7 +509,7 @@ def test_a_new_signing_key_makes_new_renderings(desk: Desk) -> None:
     desk.digest_for("ada", "bo")
     [ada] = desk.claim(1)
     desk.renderer.key_id = "k2"
-    desk.renderer.refresh()
+    desk.renderer.refresh(desk.world.now)
     [bo] = desk.claim(1)
     assert [desk.rendering(job).key_id for job in (ada, bo)] == ["k1", "k2"]
 
@@ -530,7 +557,7 @@ def test_a_template_that_fails_holds_up_nobody_else(
     }
     (desk.templates / "own.html").write_bytes(template)
     (desk.templates / "own.txt").write_text("Text.\n")
-    desk.renderer.refresh()
+    desk.renderer.refresh(desk.world.now)
     desk.digest_for()
     assert [job.name for job in desk.claim()] == ["bo"]
     row = desk.row("ada")
@@ -541,11 +568,122 @@ def test_a_template_that_fails_holds_up_nobody_else(
     desk.check_books()
 
     (desk.templates / "own.html").write_text("<p>Mended: {{ lead.title }}</p>")
-    desk.renderer.refresh()
     assert desk.claim() == []
-    desk.world.now += RETRY
+    desk.renderer.refresh(desk.world.now)
     [job] = desk.claim()
     assert b"Mended: One" in desk.rendering(job).body
+
+
+def test_a_template_that_stays_broken_is_tried_again_after_a_while(desk: Desk) -> None:
+    (desk.templates / "digest.html").write_text("{{ no_such.thing }}")
+    desk.renderer.refresh(desk.world.now)
+    desk.digest_for("ada")
+    assert desk.claim() == []
+    assert desk.row("ada")["next_attempt_at"] == desk.world.now + RETRY
+    desk.renderer.refresh(desk.world.now)
+    assert desk.row("ada")["next_attempt_at"] == desk.world.now + RETRY
+    desk.world.now += RETRY
+    assert desk.claim() == []
+    assert desk.row("ada")["next_attempt_at"] == desk.world.now + RETRY
+
+
+def test_a_mended_template_hastens_nothing_that_a_server_deferred(desk: Desk) -> None:
+    desk.digest_for("ada")
+    desk.defer(desk.claim(), minutes=30)
+    (desk.templates / "digest.txt").write_text("Changed.\n")
+    desk.renderer.refresh(desk.world.now)
+    assert desk.claim() == []
+
+
+def test_rows_behind_those_that_wait_for_a_rendering_are_found(desk: Desk) -> None:
+    desk.world.subscribe("ada")
+    desk.world.publish("One")
+    desk.world.wait(days=1).plan()
+    desk.world.subscribe("bo", ALERTS)
+    desk.digest_for(title="Two")
+    [waiting] = desk.look(1).to_render
+    assert waiting == desk.row("ada")["variant_id"]
+    assert desk.look(1).to_render == [waiting]
+    [other] = desk.look(1, without=[waiting]).to_render
+    assert other == desk.row("bo")["variant_id"]
+    desk.renderer.make(other, desk.world.now)
+    assert [job.name for job in desk.look(1, without=[waiting]).jobs] == ["bo"]
+
+
+def test_what_was_tried_before_is_not_passed_over(desk: Desk) -> None:
+    desk.digest_for("ada", "bo")
+    [ada] = desk.claim(1)
+    desk.defer([ada])
+    desk.world.wait(minutes=2)
+    jobs = desk.look(without=[desk.row("ada")["variant_id"]]).jobs
+    assert [job.name for job in jobs] == ["ada"]
+
+
+class Overrunning(PressHere):
+    """Takes too long for contents that hold the article `Endless`."""
+
+    def __init__(self, templates: Environment) -> None:
+        super().__init__(templates)
+        self.begun = 0
+
+    def render(self, content: EditionContent) -> Rendering:
+        self.begun += 1
+        if any(each.title == "Endless" for each in content.articles):
+            raise OverrunError("it took too long")
+        return super().render(content)
+
+
+def test_a_rendering_that_was_cut_off_does_not_stand_before_those_that_can_be_made(
+    desk: Desk,
+) -> None:
+    """They are set aside with it, as they may loop too; then one of them is tried, not it."""
+    press = Overrunning(desk.renderer.press.templates)
+    desk.renderer.press = press
+    desk.world.subscribe("ada", categories=["odd", "news"])
+    for name in ("bo", "cy"):
+        desk.world.subscribe(name, categories=["news", name])
+    desk.world.publish("Endless", "odd")
+    for category in ("bo", "cy"):
+        desk.world.publish(category, category)
+    desk.digest_for()
+    assert desk.claim() == []
+    assert press.begun == 1
+    assert {desk.row(name)["reply"] for name in ("ada", "bo", "cy")} == {"it took too long"}
+    desk.world.now += RETRY
+    assert {job.name for job in desk.claim()} == {"bo", "cy"}
+    desk.world.wait(seconds=1)
+    assert desk.claim() == []
+    assert press.begun == 4
+    desk.check_books()
+
+
+def test_a_template_that_is_mended_while_it_loops_is_tried_again_at_once(desk: Desk) -> None:
+    templates = desk.renderer.press.templates
+
+    class Mended(PressHere):
+        def render(self, content: EditionContent) -> Rendering:
+            desk.renderer.press = PressHere(templates)
+            (desk.templates / "digest.txt").write_text("Mended.\n")
+            desk.renderer.refresh(desk.world.now)  # the daemon does, in another thread
+            raise OverrunError("it took too long")
+
+    desk.renderer.press = Mended(templates)
+    desk.digest_for("ada")
+    [job] = desk.claim()
+    assert b"Mended." in desk.rendering(job).body
+
+
+def test_a_rendering_that_is_given_up_is_not_held_against_its_mails(desk: Desk) -> None:
+    class Closing(PressHere):
+        def render(self, content: EditionContent) -> Rendering:
+            raise TransientError("the program ends")
+
+    desk.digest_for("ada")
+    before = desk.row("ada")
+    desk.renderer.press = Closing(desk.renderer.press.templates)
+    with pytest.raises(TransientError):
+        desk.claim()
+    assert desk.row("ada") == before
 
 
 def test_a_fault_of_our_own_in_a_rendering_holds_up_nobody_else(
@@ -557,7 +695,7 @@ def test_a_fault_of_our_own_in_a_rendering_holds_up_nobody_else(
         raise LookupError("unforeseen")
 
     with monkeypatch.context() as patch:
-        patch.setattr("publisher.newsletters.renderings.render", fail)
+        patch.setattr(desk.renderer.press, "render", fail)
         assert desk.claim() == []
     assert "unforeseen" in desk.row("ada")["reply"]
 
