@@ -703,6 +703,8 @@ def test_ctrl_c_ends_with_a_sentence_and_what_was_taken_in_stays(tmp_path: Path)
         env=site.environment,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what it runs in the background, perhaps these tests, deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     until(lambda: taken_in(site), "an article")
     process.send_signal(signal.SIGINT)

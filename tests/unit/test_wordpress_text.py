@@ -71,7 +71,7 @@ def link(address: str, text: str = "") -> str:
             "<table>\n<tr>\n<td>a\nb</td>\n</tr>\n</table>",
             "<table><tbody><tr><td>a<br>b</td></tr></tbody></table>",
         ),
-        ("<a href='/x'><h3>T</h3></a>", f"{link('https://pier.example/x', '<h3>T</h3>')}"),
+        ("<a href='/x'><h3>T</h3></a>", f"{link('https://pier.example/x', '<h2>T</h2>')}"),
         ("a < b\n\nc <3 d & e", "<p>a &lt; b</p><p>c &lt;3 d &amp; e</p>"),
         ("<hr>\na", "<hr><p>a</p>"),
         ("a\n\n&nbsp;\n\nb", "<p>a</p><p>b</p>"),
