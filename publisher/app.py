@@ -202,7 +202,12 @@ class App:
         """Make public what is due and bring the feeds' files up to date."""
         return Published(articles=self.make_public(), built=self.build_feeds())
 
-    def make_public(self) -> int:
+    def make_public(self, *, archive: bool = True) -> int:
+        """Give what is due its place in the order; how many articles.
+
+        Without `archive`, what was too old on arrival waits: while an archive is being taken in,
+        its newest articles may still be to come, and they stand above the others.
+        """
         now = self.clock()
         wake = {
             slug: now + timedelta(seconds=each.window) for slug, each in self.newsletters.items()
@@ -210,7 +215,7 @@ class App:
         count = 0
         while True:
             with self.db.write() as conn:
-                placed = publication.publish_due(conn, now=now)
+                placed = publication.publish_due(conn, now=now, archive=archive)
                 if placed.live:
                     slots.wake_immediate(conn, wake, now)
             if not placed:

@@ -61,6 +61,7 @@ class Daemon:
         self._publishing = Step("publish", self._publish)
         self._taking_back = Step("take back", self._take_back)
         self._unread = set(self._sources)
+        self._taking: set[Path] = set()
         self._begun = time.monotonic()
         self._built_head = -1
         self._failed = False
@@ -84,6 +85,7 @@ class Daemon:
             create_app(
                 site=app.site,
                 feeds=app.output.directory,
+                media_from=app.settings.media_from,
                 store=web_store,
                 past=web_store,
                 keys=app.keys.all,
@@ -128,7 +130,11 @@ class Daemon:
     # the steps, each called in a thread
 
     def _take(self, source: Source) -> None:
-        tally = self._app.take_in(source)
+        self._taking.add(source.path)
+        try:
+            tally = self._app.take_in(source)
+        finally:
+            self._taking.discard(source.path)
         if tally.new or tally.revised or tally.withdrawn or tally.moved or tally.quarantined:
             log.info(
                 "taken in",
@@ -143,7 +149,7 @@ class Daemon:
             log.warning("quarantined", reason=reason)
 
     def _publish(self) -> None:
-        if count := self._app.make_public():
+        if count := self._app.make_public(archive=not self._taking):
             log.info("published", articles=count)
         head = self._app.head()
         if head == self._built_head:

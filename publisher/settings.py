@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -103,6 +104,7 @@ class Feeds(_Table):
 class Web(_Table):
     host: Line = "127.0.0.1"
     port: Annotated[int, _number(0, 65_535)] = 8080
+    media_from: tuple[Annotated[str, AfterValidator(checks.origin)], ...] = ()
 
 
 class RelayAddress(_Table):
@@ -233,6 +235,14 @@ class Settings(BaseSettings):
     def secret(self) -> SecretStr | None:
         """PUBLISHER_SECRET, which stands in for the signing keys in `var/secret.key`."""
         return self._secret
+
+    @property
+    def media_from(self) -> tuple[str, ...]:
+        """Origins that pages may load from."""
+        parts = urlsplit(self.site.url)
+        own = f"{parts.scheme}://{parts.netloc}"
+        everywhere = ("https:", "http:")
+        return everywhere if "*" in self.web.media_from else (own, *self.web.media_from)
 
     def path(self, written: str) -> Path:
         """The path that `written` in the configuration means."""

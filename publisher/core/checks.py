@@ -187,6 +187,16 @@ def base_url(value: str) -> str:
     return web_url(value).rstrip("/")
 
 
+def origin(value: str) -> str:
+    """Scheme, host and port alone, like https://images.news.example; or `*` for everywhere."""
+    if value == "*":
+        return value
+    found = base_url(value)
+    if urlsplit(found).path:
+        raise ValueError(f"{value!r} is not like 'https://images.news.example', nor '*'")
+    return found
+
+
 def domain_of(url: str) -> str:
     """The domain of a checked address; empty where it has none (an IP address, `localhost`)."""
     host = urlsplit(url).hostname or ""

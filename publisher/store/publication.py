@@ -24,18 +24,20 @@ class Placed:
         return bool(self.live or self.old)
 
 
-def publish_due(conn: Connection, *, now: datetime, limit: int = _AT_ONCE) -> Placed:
+def publish_due(
+    conn: Connection, *, now: datetime, archive: bool = True, limit: int = _AT_ONCE
+) -> Placed:
     """Make public up to `limit` articles that are due.
 
     The oldest comes first and so lowest; files of the same moment go by their names. What was too
-    old on arrival goes below all others, the last of it first.
+    old on arrival goes below all others, the last of it first; without `archive` it waits.
     """
     live = _waiting(conn, now, limit, too_old=False)
     if live:
         last = counter.take(conn, len(live))
         _place(conn, live, range(last - len(live) + 1, last + 1), change=last)
         return Placed(live=len(live))
-    old = _waiting(conn, now, limit, too_old=True)
+    old = _waiting(conn, now, limit, too_old=True) if archive else []
     if old:
         lowest = counter.take_low(conn, len(old))
         places = range(lowest + len(old) - 1, lowest - 1, -1)

@@ -1,7 +1,7 @@
 """The web side put together: feeds, unsubscribing, health, and a page for what is not there."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -32,17 +32,19 @@ def create_app(
     keys: Mapping[str, bytes],
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
+    media_from: Sequence[str] = (),
 ) -> ASGIApp:
     """The application for `site`, serving the folder `feeds` under `/feeds/`.
 
-    `keys` are the signing keys by id; `ready`, called in a thread, tells in a sentence why the
-    program cannot do its work now, or None. Where the site's address has a path (`/news`),
-    everything answers both under it and without it: some proxies take it away and some do not.
+    `media_from`: where pages may load pictures and sound from, besides the site itself. `keys` are
+    the signing keys by id; `ready`, called in a thread, tells in a sentence why the program cannot
+    do its work now, or None. Where the site's address has a path (`/news`), everything answers both
+    under it and without it: some proxies take it away and some do not.
     """
     pages = Pages(site)
     subscriptions = Subscriptions(pages, store, keys, clock)
     site_pages = _site_pages(pages, subscriptions, OldAddresses(site, pages, past), ready)
-    files = FeedFiles(feeds, site_pages)
+    files = FeedFiles(feeds, site_pages, media_from=media_from)
     prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -50,11 +50,11 @@ _TYPES = {
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
 }
-# Pictures and sound stand wherever an article's author put them; nothing on a page ever runs.
+# Nothing on a page ever runs, and nothing comes from elsewhere but what the operator allows.
 _PAGE_POLICY = (
-    b"default-src 'none'; img-src 'self' data: https: http:; media-src 'self' https: http:; "
-    b"style-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
-    b"frame-ancestors 'none'"
+    "default-src 'none'; img-src 'self' data:{media}; media-src 'self'{media}; "
+    "style-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 _ENTITY_TAG = re.compile(rb'(?:W/)?("[^"]*")')
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:]")
@@ -67,6 +67,7 @@ class _Version:
     body: bytes
     etag: bytes
     headers: list[Header]
+    is_page: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,16 @@ class FeedFiles:
     """The files under `folder`; `not_found` answers for what is not there or not to be seen."""
 
     def __init__(
-        self, folder: Path, not_found: ASGIApp, *, cache_bytes: int = 64 * 1024 * 1024
+        self,
+        folder: Path,
+        not_found: ASGIApp,
+        *,
+        media_from: Sequence[str] = (),
+        cache_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        """`media_from`: where pages may load pictures and sound from, besides here."""
+        media = "".join(f" {each}" for each in media_from)
+        self._page_policy = _PAGE_POLICY.format(media=media).encode("ascii")
         self._folder = folder
         self._not_found = not_found
         self._cache_bytes = cache_bytes
@@ -114,12 +123,15 @@ class FeedFiles:
         version = cached.plain
         if cached.packed and _prefers_gzip(asked.get(b"accept-encoding", b"")):
             version = cached.packed
+        headers = version.headers
+        if version.is_page:
+            headers = [*headers, (b"content-security-policy", self._page_policy)]
         if _has_it_already(asked, version.etag, cached.stamps[0]):
-            await _answer(send, 304, version.headers)
+            await _answer(send, 304, headers)
             return
         length = (b"content-length", str(len(version.body)).encode())
         body = version.body if scope["method"] == "GET" else b""
-        await _answer(send, 200, [*version.headers, length], body)
+        await _answer(send, 200, [*headers, length], body)
 
     def _path(self, segments: Sequence[str]) -> Path | None:
         """The file asked for; None for what is never served: dot files, tricks with separators."""
@@ -229,16 +241,14 @@ def _version(name: str, body: bytes, stamp: Stamp, *, encoding: bytes = b"") -> 
         (b"vary", b"Accept-Encoding"),
         (b"x-content-type-options", b"nosniff"),
     ]
-    if content_type.startswith(("text/html", "image/svg")):
-        # A page is asked for again each time: a 304 costs little, and breaking news shows at once.
-        headers += [(b"cache-control", b"no-cache"), (b"content-security-policy", _PAGE_POLICY)]
-    else:
-        headers += [(b"cache-control", b"public, max-age=600")]
+    is_page = content_type.startswith(("text/html", "image/svg"))
+    # A page is asked for again each time: a 304 costs little, and breaking news shows at once.
+    headers += [(b"cache-control", b"no-cache" if is_page else b"public, max-age=600")]
     if name in _FEEDS:
         headers += [(b"access-control-allow-origin", b"*")]
     if encoding:
         headers += [(b"content-encoding", encoding)]
-    return _Version(body, etag, headers)
+    return _Version(body, etag, headers, is_page)
 
 
 def _with_slash(last: str, scope: Scope) -> bytes:

@@ -117,6 +117,7 @@ async def running(feeds: Path, url: str = "https://news.example") -> AsyncIterat
         keys=KEYS,
         clock=lambda: NOW,
         ready=lambda: unready[0] if unready else None,
+        media_from=("https://pictures.example",),
     )
     server = Server(app, [listening])
     serving = asyncio.create_task(server.serve())
@@ -195,6 +196,7 @@ async def test_nothing_runs_on_a_page(web: Web, path: str) -> None:
     assert "default-src 'none'" in policy
     assert "script" not in policy
     assert "unsafe" not in policy
+    assert "img-src 'self' data: https://pictures.example;" in policy
 
 
 async def test_a_name_in_another_script_is_found(web: Web) -> None:

@@ -603,3 +603,23 @@ def test_every_key_is_explained() -> None:
     page = Path(__file__).parents[2] / "docs" / "configuration.md"
     rows = re.findall(r"(?m)^\| `([a-z_]+)` \|", page.read_text("utf-8"))
     assert sorted(rows) == sorted(keys())
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ("[]", ("https://news.example",)),
+        ('["https://img.example"]', ("https://news.example", "https://img.example")),
+        ('["*"]', ("https:", "http:")),
+    ],
+)
+def test_pages_load_from_the_site_alone_unless_more_is_allowed(
+    read: Loader, given: str, allowed: tuple[str, ...]
+) -> None:
+    text = f'[site]\ntitle = "N"\nurl = "https://news.example/paper"\n[web]\nmedia_from = {given}\n'
+    assert read(text).media_from == allowed
+
+
+def test_where_pages_load_from_is_an_origin(read: Loader) -> None:
+    text = '[site]\ntitle = "N"\nurl = "https://n.example"\n[web]\nmedia_from = ["https://i.example/a"]\n'
+    assert "media_from" in refusal(read, text)
