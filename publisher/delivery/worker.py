@@ -111,6 +111,7 @@ class Worker:
     _jobs: "asyncio.Queue[Job]" = field(default_factory=asyncio.Queue)
     _verdicts: list[Verdict] = field(default_factory=list)
     _in_flight: int = 0
+    _claiming: Sequence[Job] = ()
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _away: dict[Connection, str] = field(default_factory=dict)
@@ -188,12 +189,17 @@ class Worker:
         """Write the answers that have come and claim as many rows again."""
         verdicts, self._verdicts = self._verdicts, []
         free = self.batch - self._in_flight + len(verdicts)
+        self._claiming = list[Job]()
         try:
             claimed = await self._in_thread(
                 self._exchange_now, verdicts, 0 if self._stopping else free, due_by
             )
         except BaseException:  # also when cancelled: to write an answer twice does no harm
             self._verdicts = verdicts + self._verdicts
+            # Nobody knows whether a claim was written whose commit failed. If so, it is let go of.
+            self._in_flight += len(self._claiming)
+            for job in self._claiming:
+                self._settle(job, Outcome(state=DeliveryState.PENDING), "")
             raise
         self._in_flight += len(claimed.jobs) - len(verdicts)
         for job in claimed.jobs:
@@ -210,7 +216,7 @@ class Worker:
             self.ledger.record(conn, verdicts, now)
             if not free:
                 return Claimed(jobs=(), to_render=())
-            return self.ledger.claim(
+            claimed = self.ledger.claim(
                 conn,
                 now=now,
                 due_by=due_by or now,
@@ -218,6 +224,8 @@ class Worker:
                 lease=self.lease,
                 fingerprints=self.renderer.fingerprints,
             )
+            self._claiming = claimed.jobs
+            return claimed
 
     async def _write_last(self) -> None:
         """Keep the answers that came while we were being ended."""

@@ -1,0 +1,228 @@
+"""PostgreSQL as the database: several machines at it, and what it may do to them."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+from publisher.core.model import Cadence
+from tests import postgres
+from tests.flow.newsroom import Newsroom, newsroom
+from tests.flow.site import Site, until
+from tests.flow.smtp import Deed, SmtpServer
+
+BATCH = 10
+PASSWORD = "pa55-w0rd"  # in many a file
+
+
+@dataclass
+class Machine(Site):
+    """A site that runs as one of several on the same database."""
+
+    lease: float = 0
+    """Seconds; 0 for the usual one."""
+
+    def command(self, *arguments: str) -> list[str]:
+        if self.lease and arguments == ("run",):
+            return [sys.executable, str(Path(__file__).with_name("machine.py")), f"{self.lease}"]
+        return super().command(*arguments)
+
+    def log_lines(self, level: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return [each for each in lines if each["level"] == level]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with postgres.server().fresh(migrated=False) as fresh:
+        yield fresh
+
+
+def database(url: str) -> str:
+    """The configuration's table."""
+    return f'[database]\nurl = "{url}"\n'
+
+
+def machine(
+    folder: Path, room: Newsroom, url: str, server: SmtpServer, *, lease: float = 0
+) -> Machine:
+    """One that shares database, secret, address and articles with the newsroom."""
+    folder.mkdir()
+    (folder / "articles").symlink_to(room.site.folder / "articles")
+    return Machine(
+        folder,
+        smtp_port=server.port,
+        mail=f"batch = {BATCH}",
+        more=database(url),
+        lease=lease,
+        environ={
+            "PUBLISHER_SITE__URL": f"http://127.0.0.1:{room.site.port}",
+            "PUBLISHER_SECRET": "the same on every machine",
+        },
+    )
+
+
+def _all_show(machines: Sequence[Machine], title: str) -> bool:
+    return all(title in each.feed("harbour") for each in machines)
+
+
+def files(machine: Machine) -> dict[str, bytes]:
+    """The feeds folder as the world sees it."""
+    root = machine.folder / "feeds"
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def test_two_daemons_at_one_database_are_one_newspaper(tmp_path: Path, url: str) -> None:
+    with (
+        SmtpServer().running() as server,
+        newsroom(tmp_path / "room", server, more=database(url)) as room,
+        ExitStack() as running,
+    ):
+        room.now = datetime.now(UTC)
+        alerted = ["ann", "ben", "cleo"]
+        room.join(*alerted, cadence=Cadence.IMMEDIATE)
+        hours = range(5)
+        for hour in hours:
+            room.join(*(f"reader{hour}{number}" for number in range(8)), at=time(hour))
+        machines = [machine(tmp_path / name, room, url, server) for name in ("one", "two")]
+        processes = [running.enter_context(each.daemon()) for each in machines]
+        for number in range(3):
+            title = f"Story {number}"
+            room.site.write(f"{number}.md", title, categories="[Harbour]")
+            until(partial(_all_show, machines, title), "both feeds")
+            alerts = len(alerted) * (number + 1)
+            until(lambda n=alerts: len(server.mails) == n, "the alerts")
+        due_now(url)
+        until(lambda: len(server.mails) >= alerts + 40, "the digests")
+        until(lambda: room.states() == {"sent": alerts + 40}, "the books")
+        until(lambda: files(machines[0]) == files(machines[1]), "the same bytes")
+        for each in processes:
+            each.terminate()
+            assert each.wait(15) == 0
+        assert len(files(machines[0])) > 20
+        copies = server.copies()
+        assert copies == {row["address"]: 3 if row["name"] in alerted else 1 for row in room.rows()}
+        assert len({(each.recipient, each.digest) for each in server.arrived}) == alerts + 40
+        room.check_books()
+        rows = postgres.server().execute(
+            "SELECT cadence, count(*), sum(enqueued) FROM edition JOIN slot ON slot.id = slot_id "
+            "GROUP BY cadence ORDER BY cadence",
+            name_of(url),
+        )
+        assert rows == [("daily", len(hours), 40), ("immediate", 3, alerts)]
+        assert [line for each in machines for line in each.log_lines("error")] == []
+
+
+def test_a_stopped_sender_finds_its_lease_gone(tmp_path: Path, url: str) -> None:
+    count = 3 * BATCH
+    with (
+        SmtpServer().running() as server,
+        newsroom(tmp_path / "room", server, more=database(url)) as room,
+        ExitStack() as running,
+    ):
+        server.will("DOT", Deed.WAIT, times=BATCH)
+        room.now = datetime.now(UTC)
+        room.crowd(count)
+        room.publish("One")
+        assert room.plan() == count
+        stopped = machine(tmp_path / "stopped", room, url, server, lease=4)
+        other = machine(tmp_path / "other", room, url, server, lease=60)
+
+        sleeper = running.enter_context(stopped.daemon())
+        until(lambda: len(server.arrived) == BATCH, "a batch in mid-dialogue")
+        running.callback(sleeper.send_signal, signal.SIGCONT)  # or it could not be ended
+        sleeper.send_signal(signal.SIGSTOP)
+        taken = {each.recipient for each in server.arrived}
+        leases = {row["lease_until"] for row in room.rows() if row["state"] == "sending"}
+        assert len(taken) == BATCH
+
+        running.enter_context(other.daemon())
+        until(lambda: room.states() == {"sent": count}, "all, those of the stopped one too")
+        assert {row["attempt"] for row in room.rows() if row["address"] in taken} == {2}
+        before = room.rows()
+
+        server.go_on()
+        sleeper.send_signal(signal.SIGCONT)
+        sleeper.terminate()  # it writes its answers before it ends
+        assert sleeper.wait(15) == 0
+        assert room.rows() == before
+        room.check_books()
+        copies = server.copies()
+        assert copies == {row["address"]: 1 + (row["address"] in taken) for row in before}
+        assert len({(each.recipient, each.digest) for each in server.arrived}) == count
+        told = [each for each in other.log_lines("warning") if "mid-flight" in each["event"]]
+        assert [each["mails"] for each in told] == [BATCH]
+        assert datetime.fromisoformat(told[0]["timestamp"]) > max(leases)
+
+
+def test_the_database_goes_away_in_mid_send_and_comes_back(tmp_path: Path) -> None:
+    count = 30 * BATCH
+    own = postgres.Postgres()
+    with (
+        stopping(own),
+        own.fresh(migrated=False) as url,
+        SmtpServer(delay=0.05).running() as server,
+        newsroom(tmp_path / "room", server, more=database(url)) as room,
+    ):
+        room.now = datetime.now(UTC)
+        room.crowd(count)
+        room.publish("One")
+        assert room.plan() == count
+        site = machine(tmp_path / "one", room, url, server)
+        with site.daemon() as process:
+            until(lambda: len(server.arrived) > BATCH and site.feed(), "mails and feeds")
+            for _ in range(2):
+                before = len(server.arrived)
+                own.kill()
+                until(lambda: site.get("/readyz")[0] == 503, "it to be not ready")
+                until(lambda: not server.underway, "sending to stop")
+                assert len(server.arrived) <= before + 2 * BATCH
+                assert len(server.arrived) < count
+                assert "One" in site.feed()
+                own.start()
+                until(lambda: site.get("/readyz")[0] == 200, "it to be ready")
+                until(lambda b=before: len(server.arrived) > b + 2 * BATCH, "sending to go on")
+            until(lambda: room.states() == {"sent": count}, "everything to be sent")
+            process.terminate()
+            assert process.wait(15) == 0
+        room.check_books()
+        copies = server.copies()
+        assert copies.keys() == {row["address"] for row in room.rows()}
+        assert copies.total() - count <= 2 * BATCH
+        events = [each["event"] for each in site.log_lines("error") + site.log_lines("warning")]
+        assert events == ["the database is away; what needs it waits"] * 2
+        back = [each for each in site.log_lines("info") if each["event"] == "the database is back"]
+        assert len(back) == 2
+
+
+@contextmanager
+def stopping(server: postgres.Postgres) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+def due_now(url: str) -> None:
+    """Let the time of every slot have come."""
+    postgres.server().execute(
+        "UPDATE slot SET next_due_at = now() - interval '1 second' WHERE next_due_at IS NOT NULL",
+        name_of(url),
+    )
+
+
+def name_of(url: str) -> str:
+    return str(make_url(url).database)
