@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from publisher.core.archive_page import TextArticle
+from publisher.core.identity import KEY_BYTES
 from publisher.core.intake import Known, Offered, Step, dates, decide, differs
 from publisher.core.matching import Fragment, KnownText, New, Repeated, Revised, Same, keys, match
 from publisher.core.model import Site
@@ -109,6 +110,9 @@ class Intake:
         for item in document.items:
             if isinstance(item, Unusable):
                 problems[item.item] = item.reason
+                continue
+            if len(item.key.encode("utf-8", "replace")) > KEY_BYTES:
+                problems[item.key] = f"its name has more than {KEY_BYTES} bytes"
                 continue
             try:
                 offers.append((item.key, offer(item, document.base_url, self.site)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from publisher.core.identity import category_key, kept_slug, unique_slug
+from publisher.core.identity import category_key, indexable, kept_slug, unique_slug
 from publisher.core.model import CategoryName
 from publisher.store import counter
 from publisher.store.tables import category
@@ -17,7 +17,7 @@ def slug_for(conn: Connection, name: str | CategoryName) -> str:
     """
     named = name if isinstance(name, CategoryName) else CategoryName(title=name)
     by_title = category_key(named.title)
-    by_both = f"{by_title}\n{named.slug}"
+    by_both = f"{by_title}\n{indexable(named.slug)}"
     rows = {
         row.name_key: row
         for row in conn.execute(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from publisher.core.identity import indexable
 from publisher.store.keys import below
 from publisher.store.tables import quarantine
 
@@ -24,6 +25,8 @@ def settle(
     conn: Connection, source: str, document: str, reasons: Mapping[str, str], now: datetime
 ) -> None:
     """Let exactly these items of a document stand in quarantine, with their reasons."""
+    document = indexable(document)
+    reasons = {indexable(item): reason for item, reason in reasons.items()}
     of_document = (quarantine.c.source == source, quarantine.c.document == document)
     present = set(conn.execute(select(quarantine.c.item).where(*of_document)).scalars())
     if gone := present.difference(reasons):
@@ -55,10 +58,12 @@ def forget_absent(conn: Connection, source: str, scope: str, present: Collection
             quarantine.c.source == source, below(quarantine.c.document, scope)
         )
     ).scalars()
-    gone = sorted(set(known).difference(present))
-    if gone:
+    gone = set(known).difference(present)
+    if gone and (gone := gone.difference(map(indexable, present))):
         conn.execute(
-            delete(quarantine).where(quarantine.c.source == source, quarantine.c.document.in_(gone))
+            delete(quarantine).where(
+                quarantine.c.source == source, quarantine.c.document.in_(sorted(gone))
+            )
         )
 
 

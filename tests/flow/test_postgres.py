@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -206,6 +206,67 @@ def test_the_database_goes_away_in_mid_send_and_comes_back(tmp_path: Path) -> No
         assert events == ["the database is away; what needs it waits"] * 2
         back = [each for each in site.log_lines("info") if each["event"] == "the database is back"]
         assert len(back) == 2
+
+
+@pytest.fixture
+def locked(url: str) -> str:
+    """A URL like `url`, of a user who may look but not make tables."""
+    server = postgres.server()
+    server.execute(f"DROP ROLE IF EXISTS {postgres.LOCKED}")
+    server.execute(f"CREATE ROLE {postgres.LOCKED} LOGIN PASSWORD '{PASSWORD}'")
+    return server.url(name_of(url), postgres.LOCKED, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda _: f"postgresql://u:{PASSWORD}@127.0.0.1:1/news", "127.0.0.1:1/news: Connection"),
+        (lambda _: f"postgresql://u:{PASSWORD}@h.invalid/news", "failed to resolve host"),
+        (lambda url: url.replace(PASSWORD, "wr0ng"), "password authentication failed for user"),
+        (lambda url: url.replace("/test_", "/no_test_"), 'database "no_test_'),
+        (lambda url: url, "permission denied for schema public"),
+        (lambda _: f"postgresql://u:{PASSWORD}@x@h/news", "an @ in user or password written as"),
+        (lambda _: f"postgresql://h/news?password={PASSWORD}&port=x", "non-integer port"),
+        (lambda url: f"{url}&colour=red", 'invalid connection option "colour"'),
+    ],
+    ids=["away", "no host", "wrong password", "no database", "no rights", "an @", "port", "option"],
+)
+def test_what_hinders_is_one_sentence(
+    tmp_path: Path, locked: str, change: Callable[[str], str], sentence: str
+) -> None:
+    site = Site(tmp_path, more=database(change(locked)))
+    for command in (("status",), ("db", "upgrade"), ("run",)):
+        said = site.run(*command, status=1)
+        assert said.startswith("publisher: ")
+        assert said.count("\n") == 1
+        assert "database" in said
+        assert sentence in said
+        assert PASSWORD not in said
+        assert "wr0ng" not in said
+
+
+def test_a_missing_driver_is_one_sentence(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    (hidden / "psycopg").mkdir(parents=True)
+    (hidden / "psycopg" / "__init__.py").write_text("raise ImportError('no such driver')")
+    site = Site(tmp_path / "site", more=database("postgresql://u@127.0.0.1:1/news"))
+    site.environ["PYTHONPATH"] = f"{hidden}:{site.environment['PYTHONPATH']}"
+    said = site.run("status", status=1)
+    assert said == (
+        "publisher: database.url: for PostgreSQL its driver must be installed: "
+        "pip install publisher[postgres]\n"
+    )
+
+
+def test_commands_name_the_database_without_its_password(tmp_path: Path, locked: str) -> None:
+    postgres.server().execute(
+        f"GRANT CREATE ON SCHEMA public TO {postgres.LOCKED}", name_of(locked)
+    )
+    site = Site(tmp_path, more=database(locked))
+    said = site.run("check", status=1)  # for want of a relay
+    assert f"ok    database: postgresql://{postgres.server().folder}/{name_of(locked)}" in said
+    assert PASSWORD not in said
+    assert site.run("db", "upgrade") == "nothing to do\n"
 
 
 @contextmanager
