@@ -25,7 +25,7 @@ _LIMITS = (
 )
 # By READ COMMITTED a row that was looked for in vain may be there a moment later. One writer at a
 # time, as with SQLite, spares every function of the store from thinking of that.
-_TURN = "pg_advisory_xact_lock(7_810_926)"  # a number of our own, the same in every process
+_TURN = "pg_advisory_xact_lock(7810926)"  # a number of our own, the same in every process
 _BEGIN_ALONE = text(f"SELECT {_LIMITS}, {_TURN}")
 _BEGIN_WITH_OTHERS = text(f"SELECT {_LIMITS}")
 
