@@ -113,8 +113,8 @@ class Database:
 class _Presence:
     """Whether the database is there; a change is said once, whoever finds out first.
 
-    What began before the last change and ends after it is old news: `since` is the `changes` when it
-    began.
+    What began before the last change and ends after it is old news: `since` is what `changes` was
+    when it began.
     """
 
     def __init__(self) -> None:
