@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from publisher.core.model import Cadence
+from publisher.core.model import Cadence, DeliveryState
+from publisher.delivery.connection import LONGEST, Envelope
 from tests import postgres
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import Site, until
@@ -166,6 +167,19 @@ def test_a_stopped_sender_finds_its_lease_gone(tmp_path: Path, url: str) -> None
         told = [each for each in other.log_lines("warning") if "mid-flight" in each["event"]]
         assert [each["mails"] for each in told] == [BATCH]
         assert datetime.fromisoformat(told[0]["timestamp"]) > max(leases)
+
+
+def test_a_mail_is_begun_only_while_its_lease_has_room(tmp_path: Path, url: str) -> None:
+    with newsroom(tmp_path, None, more=database(url)) as room:
+        room.digest_for("ada")
+        worker = room.worker()
+        [variant] = worker._exchange_now([], 1, None).to_render
+        worker.renderer.make(variant, room.now)
+        [job] = worker._exchange_now([], 1, None).jobs
+        room.now = job.lease_until - timedelta(seconds=LONGEST + 1)
+        assert isinstance(worker._prepare(job), Envelope)
+        room.wait(seconds=1)
+        assert worker._prepare(job) is DeliveryState.PENDING
 
 
 def test_the_database_goes_away_in_mid_send_and_comes_back(tmp_path: Path) -> None:
