@@ -291,6 +291,22 @@ def stopping(server: postgres.Postgres) -> Iterator[None]:
         server.stop()
 
 
+def test_a_newspaper_moves_from_sqlite(tmp_path: Path, url: str) -> None:
+    site = Site(tmp_path)
+    site.write("ferry.md", "The ferry is back")
+    site.add_reader("ada@reader.example", at="06:30")
+    for command in (("ingest", str(site.folder / "articles")), ("publish",)):
+        site.call(*command)
+    asked = (("articles", "list"), ("subscribers", "export"), ("status",))
+    before = [site.json(*each) for each in asked]
+    site.more = database(url)
+    site.configure()
+    assert "rows copied" in site.run("db", "copy", "var/publisher.db")
+    assert [site.json(*each) for each in asked] == before
+    assert json.loads(site.run("publish", "--json"))["built"]["written"] == 0
+    assert "is not empty" in site.run("db", "copy", "var/publisher.db", status=1)
+
+
 def due_now(url: str) -> None:
     """Let the time of every slot have come."""
     postgres.server().execute(
