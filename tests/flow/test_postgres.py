@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Connection, make_url, select
 
 from publisher.core.model import Cadence, DeliveryState
 from publisher.delivery.connection import LONGEST, Envelope
+from publisher.errors import TransientError
+from publisher.store.tables import delivery
 from tests import postgres
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import Site, until
@@ -180,6 +182,30 @@ def test_a_mail_is_begun_only_while_its_lease_has_room(tmp_path: Path, url: str)
         assert isinstance(worker._prepare(job), Envelope)
         room.wait(seconds=1)
         assert worker._prepare(job) is DeliveryState.PENDING
+
+
+def test_a_claim_of_which_nobody_knows_whether_it_was_written_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SmtpServer().running() as server, newsroom(tmp_path, server) as room:
+        room.digest_for("ada", "bo")
+        write, failed = room.app.db.write, list[bool]()
+
+        @contextmanager
+        def written_but_failed(*, alone: bool = True) -> Iterator[Connection]:
+            with write(alone=alone) as conn:
+                yield conn
+                claimed = conn.execute(select(delivery.c.claim)).scalars().all()
+            if not alone and any(claimed) and not failed:
+                failed.append(True)
+                raise TransientError("the server went away before it said that it had written")
+
+        monkeypatch.setattr(room.app.db, "write", written_but_failed)
+        assert room.deliver().sent == 2
+        assert failed
+        assert room.states() == {"sent": 2}
+        assert {row["attempt"] for row in room.rows()} == {1}
+        assert server.copies().total() == 2
 
 
 def test_the_database_goes_away_in_mid_send_and_comes_back(tmp_path: Path) -> None:
