@@ -65,6 +65,9 @@ def _database(value: SecretStr) -> SecretStr:
         url = make_url(value.get_secret_value())
     except Exception:  # whatever it raises repeats parts of the address, which may be a password
         raise wrong from None
+    # `make_url` takes what follows an @ in a password for the host, which is no secret.
+    if "@" in (url.host or ""):
+        raise ValueError("must have an @ in user or password written as %40")
     in_a_file = bool(url.database) and url.database != ":memory:" and not url.host
     if url.drivername not in _DRIVERS or (url.drivername == "sqlite" and not in_a_file):
         raise wrong

@@ -1,5 +1,6 @@
 """`init`, `status`, `check` and `db …`: setting up, and seeing that all is well."""
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +9,10 @@ import typer
 
 from publisher.checkup import checks
 from publisher.cli.opening import load_settings, opened
-from publisher.cli.output import Json, complain, say, say_json
+from publisher.cli.output import Json, complain, counted, say, say_json
 from publisher.errors import ConfigurationError, PublisherError
 from publisher.kit import resources
-from publisher.store import schema
+from publisher.store import schema, transfer
 from publisher.store import status as store_status
 from publisher.store.engine import Database
 
@@ -89,3 +90,19 @@ def upgrade(ctx: typer.Context) -> None:
     db = Database(load_settings(ctx).database_url())
     say("upgraded" if schema.upgrade(db) else "nothing to do")
     db.close()
+
+
+@database.command("copy")
+def copy_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+) -> None:
+    """Carry everything from an SQLite file to the database that is configured, a new one."""
+    with (
+        closing(Database(f"sqlite:///{file.absolute()}")) as source,
+        closing(Database(load_settings(ctx).database_url())) as target,
+    ):
+        for each in (source, target):
+            schema.prepare(each)
+        count = transfer.copy(source, target)
+    say(f"{counted(count, 'row')} copied")

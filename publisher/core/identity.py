@@ -16,6 +16,7 @@ from itertools import count
 from publisher.core.links import ascii_host
 
 SLUG_BYTES = 80
+KEY_BYTES = 800
 RESERVED = frozenset({"all", "articles", "static", "page"})
 """What the feeds folder has other uses for."""
 
@@ -50,7 +51,16 @@ def mint_article_id(host: str, year: int, number_or_token: str) -> str:
 
 def category_key(name: str) -> str:
     """What two spellings of one category name have in common; safe to store whatever came in."""
-    return _settled(name, lambda text: " ".join(_UNSTORABLE.sub(" ", text).split()))
+    return indexable(_settled(name, lambda text: " ".join(_UNSTORABLE.sub(" ", text).split())))
+
+
+def indexable(name: str) -> str:
+    """`name`, or of one longer than `KEY_BYTES` its beginning with a hash: a database's index takes
+    no row of more than some 2,700 bytes."""
+    written = name.encode("utf-8", "replace")
+    if len(written) <= KEY_BYTES:
+        return name
+    return f"{written[: KEY_BYTES - 40].decode(errors='ignore')}…{stable_hash(name)}"
 
 
 def slug(name: str) -> str:

@@ -130,6 +130,7 @@ class Worker:
     """Why the books cannot be kept now; nothing is claimed meanwhile."""
     _verdicts: list[Verdict] = field(default_factory=list)
     _in_flight: int = 0
+    _claiming: Sequence[Job] = ()
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _away: dict[Connection, str] = field(default_factory=dict)
@@ -246,6 +247,7 @@ class Worker:
             domains={**self._lanes.room(), **self._refused.room(self.clock())},
             newsletters=self._rates.room(),
         )
+        self._claiming = list[Job]()
         try:
             claimed = await self._in_thread(
                 self._exchange_now, verdicts, news, room, due_by, self._unrendered.waiting
@@ -253,6 +255,10 @@ class Worker:
         except BaseException:  # also when cancelled: to write an answer twice does no harm
             self._verdicts = verdicts + self._verdicts
             self._refused.keep(news)
+            # Nobody knows whether a claim was written whose commit failed. If so, it is let go of.
+            self._in_flight += len(self._claiming)
+            for job in self._claiming:
+                self._settle(job, Outcome(state=DeliveryState.PENDING), "")
             raise
         self._in_flight += len(claimed.jobs) - len(verdicts)
         self._rates.update(claimed.rates)
@@ -280,7 +286,7 @@ class Worker:
                 each(self.refusals, conn)
             if not room.free:
                 return Claimed(jobs=(), to_render=())
-            return self.claims.claim(
+            claimed = self.claims.claim(
                 conn,
                 now=now,
                 due_by=due_by or now,
@@ -289,6 +295,8 @@ class Worker:
                 fingerprints=self.renderer.fingerprints,
                 without=without,
             )
+            self._claiming = claimed.jobs
+            return claimed
 
     async def _write_last(self) -> None:
         """Keep the answers that came while we were being ended."""

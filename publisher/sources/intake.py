@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from publisher.core.identity import KEY_BYTES, indexable
 from publisher.core.intake import Offered, decide
 from publisher.core.model import Site
 from publisher.core.renames import Said, follow
@@ -85,6 +86,9 @@ class Intake:
         for item in document.items:
             if isinstance(item, Unusable):
                 problems[item.item] = item.reason
+                continue
+            if len(item.key.encode("utf-8", "replace")) > KEY_BYTES:
+                problems[item.key] = f"its name has more than {KEY_BYTES} bytes"
                 continue
             try:
                 offers.append((item.key, offer(item, document.base_url, self.site)))
@@ -197,7 +201,7 @@ class Intake:
         with self.db.read() as conn:
             waiting = quarantine.documents_below(conn, source.name, source.scope)
             known = articles.keys_below(conn, source.name, source.scope)
-        for some in _some(sorted(set(waiting).difference(present))):
+        for some in _some(sorted(set(waiting).difference(map(indexable, present)))):
             with self.db.write() as conn:
                 quarantine.forget(conn, source.name, some)
         gone = [key for key in sorted(set(known) - set(present)) if not _there(source, key)]

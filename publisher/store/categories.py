@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from publisher.core.identity import category_key, kept_slug, unique_slug
+from publisher.core.identity import category_key, indexable, kept_slug, unique_slug
 from publisher.core.model import CategoryName
 from publisher.store import counter
 from publisher.store.tables import category
@@ -58,7 +58,7 @@ def _named(name: str | CategoryName) -> CategoryName:
 def _keys(named: CategoryName) -> tuple[str, str]:
     """Under which of its names a category may be kept: by its title, or by title and slug."""
     by_title = category_key(named.title)
-    return by_title, f"{by_title}\n{named.slug}"
+    return by_title, f"{by_title}\n{indexable(named.slug)}"
 
 
 def _rows(conn: Connection, names: Iterable[CategoryName]) -> _Rows:

@@ -35,8 +35,7 @@ class Database:
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._turns = _Turns()
-        self._reached = False
-        self._away = False
+        self._presence = _Presence()
         if self.is_sqlite:
             self.name = str(parsed.database)
             _make_folder(Path(self.name).parent)
@@ -50,10 +49,10 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """One snapshot of the data; nothing read in it changes while it is open."""
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._said_clearly(), self.engine.connect() as conn:
+        with self._said_clearly() as since, self.engine.connect() as conn:
             conn = conn.execution_options(**options)
             with conn.begin():
-                self._noted_reached()
+                self._presence.reached(since)
                 yield conn
 
     @contextmanager
@@ -67,7 +66,7 @@ class Database:
         """
         with (
             self._turns.taken() if alone or self.is_sqlite else nullcontext(),
-            self._said_clearly(),
+            self._said_clearly() as since,
             self.engine.connect() as conn,
         ):
             if self.is_sqlite:
@@ -77,7 +76,7 @@ class Database:
             with conn.begin():
                 if not self.is_sqlite:
                     postgres.begin_writing(conn, alone=alone)
-                self._noted_reached()
+                self._presence.reached(since)
                 yield conn
 
     def keep_wal(self) -> None:
@@ -93,9 +92,10 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _said_clearly(self) -> Iterator[None]:
+    def _said_clearly(self) -> Iterator[int]:
+        since = self._presence.changes
         try:
-            yield
+            yield since
         except DBAPIError as error:
             if isinstance(error, IntegrityError):
                 raise  # a broken unique key is an answer to the caller, no fault of the machine
@@ -104,22 +104,42 @@ class Database:
             sentence = f"database {self.name}: {postgres.reason(error)}"
             if not postgres.is_away(error):
                 raise TransientError(sentence) from error
-            self._note_away(sentence)
+            self._presence.lost(since, sentence)
             raise AwayError(sentence) from error
         except PoolTimeoutError as error:
             raise TransientError(f"database {self.name}: too much waits for it") from error
 
-    def _note_away(self, sentence: str) -> None:
-        """Say it once, and only where it was there before: else the caller stops and says so."""
-        if self._reached and not self._away:
-            self._away = True
+
+class _Presence:
+    """Whether the database is there; a change is said once, whoever finds out first.
+
+    What began before the last change and ends after it is old news: `since` is what `changes` was
+    when it began.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._there = False
+        self.changes = 0
+
+    def reached(self, since: int) -> None:
+        if self._change(since, there=True) and since:
+            log.info("the database is back")
+
+    def lost(self, since: int, sentence: str) -> None:
+        """Where it has not been reached yet nothing is said: the caller stops and says so."""
+        if self._change(since, there=False):
             log.error("the database is away; what needs it waits", reason=sentence)
 
-    def _noted_reached(self) -> None:
-        self._reached = True
-        if self._away:
-            self._away = False
-            log.info("the database is back")
+    def _change(self, since: int, *, there: bool) -> bool:
+        if there == self._there:
+            return False
+        with self._mutex:
+            if there == self._there or since != self.changes:
+                return False
+            self._there = there
+            self.changes += 1
+            return True
 
 
 class _Turns:

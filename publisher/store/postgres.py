@@ -1,10 +1,10 @@
 """PostgreSQL's own: how it is reached, how its writers take turns, what its errors mean."""
 
-from typing import cast
+import re
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from publisher.errors import ConfigurationError
@@ -25,10 +25,11 @@ _LIMITS = (
 )
 # By READ COMMITTED a row that was looked for in vain may be there a moment later. One writer at a
 # time, as with SQLite, spares every function of the store from thinking of that.
-_TURN = "pg_advisory_xact_lock(7_810_926)"  # a number of our own, the same in every process
+_TURN = "pg_advisory_xact_lock(7810926)"  # a number of our own, the same in every process
 _BEGIN_ALONE = text(f"SELECT {_LIMITS}, {_TURN}")
 _BEGIN_WITH_OTHERS = text(f"SELECT {_LIMITS}")
 
+_FAILED = re.compile(r".* failed: (?:FATAL: +)?(.+)")  # of libpq's words on a connection in vain
 _NO_LOCK = "55P03"
 _AWAY = ("08", "57P", "53300")  # connection lost, shutting down or starting, too many connections
 
@@ -36,8 +37,12 @@ _AWAY = ("08", "57P", "53300")  # connection lost, shutting down or starting, to
 def engine(url: URL) -> Engine:
     """Raises ConfigurationError when the driver is not installed."""
     given = {**_REACHING, **url.query}
+    arguments = {name: given[name] for name in _REACHING}
     try:
-        made = create_engine(url, pool_pre_ping=True, connect_args={k: given[k] for k in _REACHING})
+        made = create_engine(url, pool_pre_ping=True, connect_args=arguments)
+        made.dialect.create_connect_args(url)
+    except ArgumentError as error:
+        raise ConfigurationError(f"database.url: {error}") from error
     except ImportError as error:
         raise ConfigurationError(
             "database.url: for PostgreSQL its driver must be installed: "
@@ -79,8 +84,11 @@ def reason(error: DBAPIError) -> str:
     if _state(error) == _NO_LOCK:
         return "another writer keeps it locked"
     diagnosis = getattr(error.orig, "diag", None)
-    said = (diagnosis and diagnosis.message_primary) or str(error.orig)
-    return " ".join(cast(str, said).removeprefix("connection failed: ").split())
+    if diagnosis and diagnosis.message_primary:
+        return str(diagnosis.message_primary)
+    # One for each address that the host has, most often the same.
+    reasons = _FAILED.findall(str(error.orig)) or str(error.orig).splitlines()[:1]
+    return "; ".join(dict.fromkeys(reasons))
 
 
 def _state(error: DBAPIError) -> str:

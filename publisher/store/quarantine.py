@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from publisher.core.identity import indexable
 from publisher.store.keys import below
 from publisher.store.tables import quarantine
 
@@ -24,6 +25,8 @@ def settle(
     conn: Connection, source: str, document: str, reasons: Mapping[str, str], now: datetime
 ) -> None:
     """Let exactly these items of a document stand in quarantine, with their reasons."""
+    document = indexable(document)
+    reasons = {indexable(item): reason for item, reason in reasons.items()}
     of_document = (quarantine.c.source == source, quarantine.c.document == document)
     present = set(conn.execute(select(quarantine.c.item).where(*of_document)).scalars())
     this = (*of_document, quarantine.c.item == bindparam("b_item"))

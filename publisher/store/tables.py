@@ -58,7 +58,7 @@ class Text(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         collation = "C" if dialect.name == "postgresql" else None  # SQLite's own is the same
-        return dialect.type_descriptor(AnyText(collation=collation))
+        return AnyText(collation=collation)
 
     def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
         return _UNSTORABLE.sub("\ufffd", value) if value else value

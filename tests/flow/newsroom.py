@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 
 from publisher import settings
 from publisher.app import App
+from publisher.core.model import Cadence
 from publisher.core.wishes import Wishes
 from publisher.delivery.worker import Totals, Worker
 from publisher.store import subscribers
@@ -42,7 +43,14 @@ class Newsroom:
             self.app.take_in(source)
         self.app.make_public()
 
-    def join(self, *names: str, address: str = "", newsletter: str = "daily") -> None:
+    def join(
+        self,
+        *names: str,
+        address: str = "",
+        newsletter: str = "daily",
+        cadence: Cadence | None = None,
+        at: time | None = None,
+    ) -> None:
         """Readers, known by name; their addresses are of reader.example unless one is given."""
         with self.app.db.write() as conn:
             for name in names:
@@ -58,7 +66,7 @@ class Newsroom:
                     conn,
                     reader.id,
                     self.app.newsletter(newsletter),
-                    Wishes(),
+                    Wishes(cadence=cadence, at=at),
                     consent={},
                     now=self.now,
                 )

@@ -98,8 +98,10 @@ def test_who_has_seen_a_number_has_seen_all_below(world: World, other: Database)
             node.publish(f"{id(node)} {number}")
 
     def publish_all() -> None:
-        at_once(*(partial(publish, node) for node in nodes))
-        done.set()
+        try:
+            at_once(*(partial(publish, node) for node in nodes))
+        finally:
+            done.set()
 
     def watch() -> None:
         with closing(Database(other.engine.url.render_as_string(hide_password=False))) as db:
