@@ -38,6 +38,7 @@ class CountingServer:
     connections: int = 0
     """Those open now."""
     _book: BinaryIO = field(kw_only=True)
+    _rest: bytes = b""
     _digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -53,8 +54,9 @@ class CountingServer:
         return self.connections == 0
 
     def look(self) -> None:
-        while line := self._book.readline():
-            assert line.endswith(b"\n")
+        # The last line may be half there: it waits for its other half.
+        *lines, self._rest = (self._rest + self._book.read()).split(b"\n")
+        for line in lines:
             what, *more = line.decode().split()
             if what == "mail":
                 recipient, digest = more
