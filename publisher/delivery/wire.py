@@ -201,8 +201,8 @@ class Wire(asyncio.Protocol):
             self._answer = None
 
     def _break(self, what: str, *, unasked: bool = False) -> None:
-        # What we said last waits in the buffer until the rest has left: then none of it was heard.
-        asked = not self._transport.get_write_buffer_size()
+        # What we said last leaves the buffer last: while something is in it, that was not heard.
+        asked = not self.is_open or not self._transport.get_write_buffer_size()
         if not self._broken:
             self._broken = what
             self._spoke_unasked = unasked
