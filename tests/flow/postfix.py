@@ -169,13 +169,9 @@ def _prepare(server: Postfix, mailboxes: Collection[str], most_errors: int) -> N
 
 def _make_certificate(path: Path) -> None:
     """Self-signed, with its key in the same file."""
-    subprocess.run(
-        [needs("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt"]
-        + ["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=relay.example"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    with path.open("a") as file:
-        file.write(Path(f"{path}.crt").read_text())
+    key, certificate = path.with_suffix(".key"), path.with_suffix(".crt")
+    command = f"""{needs("openssl")} req -x509 -nodes -newkey ec -pkeyopt
+        ec_paramgen_curve:prime256v1 -days 2 -subj /CN=relay.example
+        -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"""
+    subprocess.run(command.split(), check=True, capture_output=True, timeout=60)
+    path.write_text(key.read_text() + certificate.read_text())

@@ -71,7 +71,7 @@ class Storm:
     def settle(self) -> None:
         """Let a daemon do the rest, unattended."""
         with self.room.site.daemon() as process:
-            until(lambda: not self._left(), "everything to be sent", 300)
+            until(lambda: not self._left(), "everything to be sent", 600)
             process.terminate()
             assert process.wait(15) == 0
         self._look_back()
@@ -128,6 +128,7 @@ class Storm:
             until(
                 lambda: self.server.arrived >= before + mails or process.poll() is not None,
                 f"{mails} mails",
+                seconds=300,
             )
             with suppress(subprocess.TimeoutExpired):
                 process.wait(seconds)
