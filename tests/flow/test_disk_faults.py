@@ -94,13 +94,15 @@ def press(folder: Path, mails: int) -> Iterator[Press]:
 
 def ride_out(its: Press, process: "subprocess.Popen[bytes]", fault: Fault) -> None:
     """See a fault begin that lasts, what the daemon does meanwhile, and let it end."""
-    site, told, over = its.room.site, its.says(SAYS_SO), its.says(GOES_ON)
+    site = its.room.site
+    until(lambda: site.get("/readyz")[0] == 200, "it to be ready")
+    told, over = its.says(SAYS_SO), its.says(GOES_ON)
     with failing(process, fault, *its.files) as report:
         until(lambda: its.says(SAYS_SO) > told, f"it to be told ({fault})")
         assert failed(report)
         until(lambda: site.get("/readyz")[0] == 503, "it not to be ready")
-        until(lambda: its.room.states()["sending"] <= BATCH, "no more than a batch")
         its.check_books()
+        assert its.room.states()["sending"] <= BATCH
         failures = failed(report)
         until(lambda: failed(report) > failures, "it to try again")
         assert "One" in site.feed()
