@@ -373,7 +373,7 @@ class App:
     def hasten(self, now: datetime) -> None:
         """Let everything be tried at once: what was deferred, and where mail was refused."""
         with self.db.write() as conn:
-            refusals.forget(conn)
+            refusals.hasten(conn, now)
             ledger.hasten(conn, now)
 
     def watch_standing(self) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,11 +15,15 @@ def needs(program: str) -> str:
     """The program's path; without it the test skips, or fails where all tools must be there."""
     found = shutil.which(program)
     if found is None:
-        reason = f"needs the program {program} (`make tools` installs it)"
-        if STRICT:
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking(f"needs the program {program} (`make tools` installs it)")
     return found
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test, or fail it where all tools must be there."""
+    if STRICT:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def real(name: str) -> Path:

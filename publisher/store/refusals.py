@@ -58,9 +58,14 @@ def lift(conn: Connection, relay: str, domain: str) -> None:
     conn.execute(delete(refusal).where(refusal.c.relay == relay, refusal.c.domain == domain))
 
 
-def forget(conn: Connection) -> None:
-    """Try them all again at once: the operator says that the cause is mended."""
-    conn.execute(delete(refusal))
+def hasten(conn: Connection, now: datetime) -> None:
+    """Try them all again at once: the operator says that the cause is mended.
+
+    That a domain refused us stays known until it takes a mail: else its next refusal would be held
+    against the reader.
+    """
+    forget_relays(conn)
+    conn.execute(update(refusal).where(refusal.c.until > now).values(until=now))
 
 
 def forget_relays(conn: Connection) -> None:

@@ -16,7 +16,7 @@ from publisher.app import App
 from publisher.core.model import Cadence
 from publisher.core.wishes import Wishes
 from publisher.delivery.worker import Totals, Worker
-from publisher.store import subscribers
+from publisher.store import ledger, subscribers
 from publisher.store.tables import delivery, edition, subscriber, subscription
 from tests.flow.site import Site, free_port
 from tests.flow.smtp import SmtpServer
@@ -123,7 +123,8 @@ class Newsroom:
         return [each for each in self.rows() if each["name"] == name][-1]
 
     def states(self) -> Counter[str]:
-        return Counter(each["state"] for each in self.rows())
+        with self.app.db.read() as conn:
+            return Counter(ledger.counts(conn))
 
     def check_books(self) -> None:
         """Every edition's rows are as many as were enqueued."""
@@ -144,13 +145,14 @@ def newsroom(
     mail: str = "",
     more: str = "",
     port: int | None = None,
+    smtp_port: int | None = None,
 ) -> Iterator[Newsroom]:
     """`mail`: further lines of the configuration's `[mail]`; `more`: further tables; `port`: of
-    the web server, which is in every link."""
+    the web server, which is in every link; `smtp_port`: of a mail server without a `server`."""
     site = Site(
         folder,
         port=port or free_port(),
-        smtp_port=server.port if server else None,
+        smtp_port=server.port if server else smtp_port,
         mail=mail,
         more=more,
     )

@@ -120,6 +120,21 @@ def test_a_domain_that_refuses_for_policy_is_left_in_peace_and_nobody_is_removed
         assert refusals.listing(conn) == []
 
 
+def test_who_tries_it_all_at_once_turns_no_refusal_against_the_readers(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    for address in readers(room, "wary.example", 5):
+        server.always("RCPT", POLICY, of=address)
+    room.publish("One")
+    room.plan()
+    for _ in range(3):
+        assert room.deliver().failed == 0
+    assert states(room, "wary.example").keys() <= {"pending", "deferred"}
+    server.forget_orders()
+    room.deliver()
+    assert states(room, "wary.example") == {"sent": 5}
+
+
 def test_the_longer_a_domain_refuses_the_longer_it_is_left_in_peace(
     room: Newsroom, server: SmtpServer
 ) -> None:
