@@ -16,7 +16,8 @@ from publisher.core import tokens
 from publisher.core.addresses import parse_mailbox
 from publisher.core.model import Newsletter, Site
 from publisher.core.standing import pause_reason
-from publisher.delivery.worker import Post, Totals, Worker
+from publisher.delivery.carriers import Post
+from publisher.delivery.worker import Totals, Worker
 from publisher.errors import NotFoundError, TransientError, UnreadableError
 from publisher.feeds.build import Built, Output, build
 from publisher.feeds.removal import remove

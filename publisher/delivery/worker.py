@@ -17,23 +17,21 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection as Transaction
 
-from publisher.core.addresses import check
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.model import DeliveryState, Rendering
-from publisher.core.outcome import Answer, Kind, Outcome, Scope, judge
+from publisher.core.outcome import Outcome
 from publisher.core.relay import Relay
-from publisher.core.replies import printable_reply
 from publisher.core.room import Room
-from publisher.delivery.connection import Connection, Envelope, RelayError
+from publisher.delivery.carriers import Carriers, Post
+from publisher.delivery.connection import Connection
 from publisher.delivery.lanes import Lanes
 from publisher.delivery.last_check import LastCheck
-from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.outages import Outages
 from publisher.delivery.rates import Rates
 from publisher.delivery.refused import RefusalBook, Refused
 from publisher.delivery.rendering_queue import RenderingQueue
 from publisher.delivery.wire import PATIENT
-from publisher.errors import AwayError, PermanentError, TransientError
+from publisher.errors import AwayError, TransientError
 
 LEASE = timedelta(minutes=45)
 """How long claimed rows are ours. A message is begun only while it can end within: else another
@@ -85,20 +83,6 @@ class Renderer(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """What every mail of this site needs besides its rendering."""
-
-    senders: Mapping[str, str]
-    """Envelope sender by newsletter."""
-    unsubscribe_url: Callable[[int, str], str]
-    """The link of a subscription, signed with the key of this id."""
-    hostname: str
-    """How we greet a relay."""
-    resend: bool
-    """Whether what may have arrived is sent again; else it stays uncertain."""
-
-
 @dataclass(slots=True)
 class Totals:
     """What a run of the worker came to."""
@@ -133,7 +117,6 @@ class Worker:
     _claiming: Sequence[Job] = ()
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
-    _away: dict[Connection, str] = field(default_factory=dict)
     _rendering: Callable[[int], Rendering] = field(init=False)
     _unrendered: RenderingQueue = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
@@ -142,7 +125,7 @@ class Worker:
     _outages: Outages = field(init=False)
     _rates: Rates = field(init=False)
     _refused: Refused = field(init=False)
-    _last_check: LastCheck = field(init=False)
+    _carriers: Carriers = field(init=False)
 
     def __post_init__(self) -> None:
         self._rendering = lru_cache(maxsize=256)(self.renderer.find)
@@ -171,12 +154,23 @@ class Worker:
         self._outages = Outages(self._loop.time)
         self._rates = Rates(self._loop.time)
         self._refused = Refused([relay.name for relay in self.relays])
-        self._last_check = LastCheck(self._unwanted)
+        self._carriers = Carriers(
+            lanes=self._lanes,
+            outages=self._outages,
+            refused=self._refused,
+            last_check=LastCheck(self._unwanted),
+            rendering=self._rendering,
+            post=self.post,
+            clock=self.clock,
+            longest=self.longest,
+            settle=self._settle,
+            stuck=self._woken.set,
+        )
         connections = [
             Connection(self.relays[n % len(self.relays)], hostname=self.post.hostname)
             for n in range(count)
         ]
-        carriers = [asyncio.create_task(self._carry(each)) for each in connections]
+        carriers = [asyncio.create_task(self._carriers.carry(each)) for each in connections]
         rendering = asyncio.create_task(self._unrendered.run())
         try:
             await self._dispatch(carriers, rendering, due_by)
@@ -223,14 +217,14 @@ class Worker:
 
     def _nothing_moves(self, connections: int) -> bool:
         """Whether every connection is without a relay, or has none of the mails in hand to send."""
-        away = len(self._away)
+        away = len(self._carriers.away)
         return away == connections or (
             away > 0 and self._lanes.held > 0 and away + self._lanes.idle == connections
         )
 
     def _stop_claiming(self) -> None:
         self._stopping = True
-        self.totals.unreachable = "; ".join(sorted(set(self._away.values())))
+        self.totals.unreachable = "; ".join(sorted(set(self._carriers.away.values())))
         self._give_back(self._lanes.take_all_back())
 
     def _give_back(self, jobs: Sequence[Job]) -> None:
@@ -304,94 +298,12 @@ class Worker:
             with suppress(TransientError):
                 await self._in_thread(self._exchange_now, self._verdicts, (), Room(0), None, ())
 
-    async def _carry(self, connection: Connection) -> None:
-        """Hand mails over a connection, one after the other, for as long as the worker runs."""
-        relay = connection.relay
-        while True:
-            job = await self._lanes.next(relay.name)
-            try:
-                await self._outages.open(connection)
-            except RelayError as error:
-                self._away[connection] = str(error)
-                self._lanes.put_back(job)  # for another connection, or for later
-                self._woken.set()
-                await asyncio.sleep(self._outages.remaining(relay))
-                continue
-            self._away.pop(connection, None)
-            outcome = await self._attempt(connection, job)
-            if outcome.scope is Scope.RELAY:
-                refused = (outcome.smtp_status or 0) >= 500
-                self._outages.note(relay, f"relay {relay.name}: {outcome.reply}", refused=refused)
-                await connection.close()
-            elif outcome.smtp_status is not None:
-                self._outages.over(relay)
-            self._refused.learn(relay.name, job.domain, outcome, self.clock())
-            self._lanes.refused = self._refused.pairs(self.clock())
-            self._lanes.ended(job)
-            self._settle(job, outcome, relay.name)
-
-    async def _attempt(self, connection: Connection, job: Job) -> Outcome:
-        """One try of one mail, from making it to the server's answer."""
-        instead: DeliveryState | None = None
-
-        async def wanted() -> bool:
-            nonlocal instead
-            instead = await self._last_check.state_instead(job)
-            if instead is None and self.clock() >= job.lease_until - self.longest:
-                instead = DeliveryState.PENDING
-            return instead is None
-
-        try:
-            envelope = await self._in_thread(self._envelope, job)
-        except PermanentError as error:
-            answer = Answer(kind=Kind.REFUSED_HERE, text=printable_reply(str(error)))
-        except AwayError:
-            return Outcome(state=DeliveryState.PENDING)
-        except Exception as error:
-            if not isinstance(error, TransientError):
-                log.exception("a mail cannot be made in a way we did not foresee")
-            answer = Answer(kind=Kind.LOST, text=printable_reply(str(error)))
-        else:
-            answer = await connection.send(envelope, wanted)
-        if instead is not None:
-            return Outcome(state=instead)
-        return judge(
-            answer,
-            attempt=job.attempt,
-            first_attempt_at=job.first_attempt_at,
-            now=self.clock(),
-            resend=self.post.resend,
-            domain_takes_mail=job.refused_before
-            and not self._refused.is_known(connection.relay.name, job.domain),
-        )
-
     async def _unwanted(self, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]:
         def ask() -> Mapping[int, DeliveryState]:
             with self.db.read() as conn:
                 return self.claims.unwanted(conn, jobs)
 
         return await self._in_thread(ask)
-
-    def _envelope(self, job: Job) -> Envelope:
-        """The same bytes at every attempt: all that goes in comes from stored facts."""
-        rendering = self._rendering(job.rendering_id)
-        address = check(job.address)
-        message = compose(
-            rendering,
-            Recipient(address=address, name=job.name),
-            message_id=message_id(
-                "edition",  # not the newsletter's slug, which may be another at the next attempt
-                job.edition_id,
-                job.subscriber_id,
-                date=job.planned_at,
-                rendering=rendering,
-            ),
-            date=job.planned_at,
-            unsubscribe_url=self.post.unsubscribe_url(job.subscription_id, rendering.key_id),
-        )
-        return Envelope(
-            sender=self.post.senders[job.newsletter], recipient=address, message=message
-        )
 
     def _settle(self, job: Job, outcome: Outcome, relay: str) -> None:
         self._verdicts.append(

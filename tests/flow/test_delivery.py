@@ -18,6 +18,7 @@ from sqlalchemy import insert, select, update
 
 from publisher.core.relay import Relay, parse_relay
 from publisher.delivery import worker as worker_module
+from publisher.delivery.carriers import Carriers
 from publisher.delivery.connection import Connection, Envelope, RelayError
 from publisher.store import control, engine, subscribers
 from publisher.store.tables import subscriber, subscription
@@ -299,7 +300,10 @@ async def test_a_relay_that_comes_back_gets_everything(room: Newsroom, server: S
     await asyncio.to_thread(room.digest_for, "ada", "bo", "cy")
     worker = room.worker()
     running = asyncio.create_task(worker.run())
-    await until_(lambda: worker._away, "the relay to be missed")
+    await until_(
+        lambda: getattr(worker, "_carriers", None) and worker._carriers.away,
+        "the relay to be missed",
+    )
     await asyncio.to_thread(server.listen)
     await until_(lambda: room.states() == {"sent": 3}, "all mails to be sent")
     worker.stop()
@@ -325,7 +329,10 @@ async def test_a_worker_whose_relay_is_away_can_be_stopped(
     server.refuse()
     worker = room.worker()
     running = asyncio.create_task(worker.run())
-    await until_(lambda: worker._away, "the relay to be missed")
+    await until_(
+        lambda: getattr(worker, "_carriers", None) and worker._carriers.away,
+        "the relay to be missed",
+    )
     worker.stop()
     await asyncio.wait_for(running, 10)
     assert room.states() == {"pending": 60}
@@ -672,7 +679,7 @@ def test_a_worker_whose_carrier_dies_says_so_and_does_not_hang(
     async def die(*_: object) -> None:
         raise LookupError("unforeseen")
 
-    monkeypatch.setattr(worker_module.Worker, "_attempt", die)
+    monkeypatch.setattr(Carriers, "_attempt", die)
     with pytest.raises(LookupError, match="unforeseen"):
         asyncio.run(asyncio.wait_for(room.app.deliver(), 10))
     monkeypatch.undo()

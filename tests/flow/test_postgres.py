@@ -1,5 +1,6 @@
 """PostgreSQL as the database: several machines at it, and what it may do to them."""
 
+import asyncio
 import json
 import signal
 import sys
@@ -14,8 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, make_url, select
 
-from publisher.core.model import Cadence, DeliveryState
-from publisher.delivery.connection import LONGEST, Envelope
+from publisher.core.model import Cadence
 from publisher.errors import TransientError
 from publisher.store.tables import delivery
 from tests import postgres
@@ -136,7 +136,8 @@ def test_a_stopped_sender_finds_its_lease_gone(tmp_path: Path, url: str) -> None
         newsroom(tmp_path / "room", server, more=database(url)) as room,
         ExitStack() as running,
     ):
-        server.will("DOT", Deed.WAIT, times=BATCH)
+        in_dialogue = BATCH // 2  # of one domain, no more than half of the connections
+        server.will("DOT", Deed.WAIT, times=in_dialogue)
         room.now = datetime.now(UTC)
         room.crowd(count)
         room.publish("One")
@@ -145,11 +146,13 @@ def test_a_stopped_sender_finds_its_lease_gone(tmp_path: Path, url: str) -> None
         other = machine(tmp_path / "other", room, url, server, lease=60)
 
         sleeper = running.enter_context(stopped.daemon())
-        until(lambda: len(server.arrived) == BATCH, "a batch in mid-dialogue")
+        until(lambda: len(server.arrived) == in_dialogue, "mails in mid-dialogue")
         running.callback(sleeper.send_signal, signal.SIGCONT)  # or it could not be ended
         sleeper.send_signal(signal.SIGSTOP)
-        taken = {each.recipient for each in server.arrived}
-        leases = {row["lease_until"] for row in room.rows() if row["state"] == "sending"}
+        begun = {each.recipient for each in server.arrived}
+        claimed = [row for row in room.rows() if row["state"] == "sending"]
+        taken, leases = ({row[name] for row in claimed} for name in ("address", "lease_until"))
+        assert begun < taken
         assert len(taken) == BATCH
 
         running.enter_context(other.daemon())
@@ -164,24 +167,29 @@ def test_a_stopped_sender_finds_its_lease_gone(tmp_path: Path, url: str) -> None
         assert room.rows() == before
         room.check_books()
         copies = server.copies()
-        assert copies == {row["address"]: 1 + (row["address"] in taken) for row in before}
+        assert copies == {row["address"]: 1 + (row["address"] in begun) for row in before}
         assert len({(each.recipient, each.digest) for each in server.arrived}) == count
         told = [each for each in other.log_lines("warning") if "mid-flight" in each["event"]]
         assert [each["mails"] for each in told] == [BATCH]
         assert datetime.fromisoformat(told[0]["timestamp"]) > max(leases)
 
 
-def test_a_mail_is_begun_only_while_its_lease_has_room(tmp_path: Path, url: str) -> None:
-    with newsroom(tmp_path, None, more=database(url)) as room:
-        room.digest_for("ada")
+@pytest.mark.parametrize(("room_left", "begun"), [(True, True), (False, False)])
+async def test_a_message_is_begun_only_while_its_lease_has_room(
+    tmp_path: Path, url: str, room_left: bool, begun: bool
+) -> None:
+    with SmtpServer().running() as server, newsroom(tmp_path, server, more=database(url)) as room:
+        await asyncio.to_thread(room.digest_for, "ada")
         worker = room.worker()
-        [variant] = worker._exchange_now([], 1, None).to_render
-        worker.renderer.make(variant, room.now)
-        [job] = worker._exchange_now([], 1, None).jobs
-        room.now = job.lease_until - timedelta(seconds=LONGEST + 1)
-        assert isinstance(worker._prepare(job), Envelope)
-        room.wait(seconds=1)
-        assert worker._prepare(job) is DeliveryState.PENDING
+        worker.longest = worker.lease + timedelta(seconds=-1 if room_left else 1)
+        running = asyncio.create_task(worker.run())
+        await asyncio.to_thread(
+            until, lambda: server.mails or "RSET" in server.lines, "the mail to be tried"
+        )
+        worker.stop()
+        await asyncio.wait_for(running, 10)
+        assert bool(server.begun) is begun
+        assert room.states() == ({"sent": 1} if begun else {"pending": 1})
 
 
 def test_a_claim_of_which_nobody_knows_whether_it_was_written_is_let_go_of(
