@@ -87,11 +87,8 @@ def configurable(string: str) -> str:
 
 
 def storable(string: str) -> str:
-    try:
-        string.encode()
-    except UnicodeEncodeError:
-        return clean_line(string)
-    return string
+    """As the books keep it: see `store.tables.Text`."""
+    return re.sub(r"[\x00\ud800-\udfff]", "\ufffd", string)
 
 
 def unquoted(name: str) -> str:

@@ -602,8 +602,10 @@ def test_rows_behind_those_that_wait_for_a_rendering_are_found(desk: Desk) -> No
     desk.world.subscribe("bo", ALERTS)
     desk.digest_for(title="Two")
     waiting, other = desk.row("ada")["variant_id"], desk.row("bo")["variant_id"]
-    assert desk.look(1).to_render == [waiting, other]
-    assert desk.look(1, without=[waiting]).to_render == [other]
+    first, *behind = desk.look(1).to_render
+    assert first == waiting
+    assert other in behind
+    assert other in desk.look(1, without=[waiting]).to_render
     desk.renderer.make(other, desk.world.now)
     assert [job.name for job in desk.look(1, without=[waiting]).jobs] == ["bo"]
 
