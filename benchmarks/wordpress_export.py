@@ -227,7 +227,8 @@ def measured(step: str, path: Path) -> None:
     seconds = time.monotonic() - begun
     megabytes = path.stat().st_size / 1e6
     typer.echo(
-        f"{step:8} {megabytes:7.0f} MB in {seconds:6.1f} s ({megabytes / seconds:5.1f} MB/s), "
+        f"{step:8} {megabytes:7.0f} MB in {seconds:6.1f} s, "
+        f"{usage.ru_utime + usage.ru_stime:6.1f} s of them on a processor, "
         f"peak {usage.ru_maxrss / 1024:4.0f} MiB: {said.strip()}"
     )
 
