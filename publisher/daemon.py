@@ -149,6 +149,9 @@ class Daemon:
             log.warning("quarantined", reason=reason)
 
     def _publish(self) -> None:
+        # The first reading of a folder gives articles their places by date, not by arrival.
+        if self._taking and self._catching_up():
+            return
         if count := self._app.make_public(archive=not self._taking):
             log.info("published", articles=count)
         head = self._app.head()
@@ -163,6 +166,9 @@ class Daemon:
         """Have them built anew: a template may have changed, or a file gone."""
         self._built_head = -1
 
+    def _catching_up(self) -> bool:
+        return bool(self._unread) and time.monotonic() < self._begun + _CATCH_UP
+
     def _take_back(self) -> None:
         if taken := self._app.take_back():
             resend = self._app.post.resend
@@ -174,7 +180,7 @@ class Daemon:
 
     def _plan(self) -> None:
         # What came while the program was off belongs into the digest that was missed.
-        if self._unread and time.monotonic() < self._begun + _CATCH_UP:
+        if self._catching_up():
             return
         if count := self._app.planner.plan_due(self._app.clock()):
             log.info("edition planned", mails=count)
