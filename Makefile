@@ -10,7 +10,7 @@ demo: $(VENV)/.running ## a newspaper with feeds and mails on this machine, to l
 	@$(BIN)/python -m publisher demo $(if $(ONCE),--once)
 
 test: $(VENV)/.developing ## every test but the slow acceptance runs
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 acceptance: $(VENV)/.developing ## the slow ones: 300 kills in 100,000 mails, disks that fail
 	$(BIN)/python -m pytest -m slow -s
