@@ -169,12 +169,11 @@ def storm(
         newsroom(folder, None, mail=mail, smtp_port=server.port) as room,
     ):
         storm = Storm(room, server, mails, kills, batch, random.Random(seed))
+        toll = storm.toll
         try:
             storm.rage()
             storm.settle()
-            yield room, server, storm
         finally:
-            toll = storm.toll
             print(
                 f"\n{after_crash}: {mails} mails, {toll.kills} kills ({toll.in_flight} with mails "
                 f"in flight), {toll.ambiguous.total()} ambiguous, {storm.extra} copies, "
@@ -182,6 +181,7 @@ def storm(
             )
         assert toll.in_flight >= kills * (1 - EARLY)
         assert toll.ambiguous.total() <= kills * batch
+        yield room, server, storm
         assert not server.differing
 
 
