@@ -17,6 +17,7 @@ from publisher.app import App
 from publisher.errors import ConfigurationError, TransientError
 from publisher.kit import watch
 from publisher.kit.lock import Lock, LockedError
+from publisher.kit.shortage import LoopFaults
 from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import create_app
@@ -52,6 +53,7 @@ def run(app: App) -> None:
 class Daemon:
     def __init__(self, app: App) -> None:
         self._app = app
+        app.db.wait_for_it()
         self._stop = asyncio.Event()
         self._worker = app.worker() if app.settings.relays else None
         self._sources = {
@@ -78,6 +80,7 @@ class Daemon:
         self._look_at_templates()
         listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(LoopFaults())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         web_store = WebStore(app.db)
@@ -90,7 +93,7 @@ class Daemon:
                 past=web_store,
                 keys=app.keys.all,
                 clock=app.clock,
-                ready=Readiness(app.db, self._sending_trouble).trouble,
+                ready=Readiness(app.db, self._trouble).trouble,
             ),
             [listening],
         )
@@ -187,8 +190,9 @@ class Daemon:
             if self._worker:
                 self._worker.wake()
 
-    def _sending_trouble(self) -> str:
-        return self._worker.trouble if self._worker else ""
+    def _trouble(self) -> str:
+        """Why mails cannot be booked, or feeds not be written."""
+        return (self._worker.trouble if self._worker else "") or self._publishing.trouble
 
     def _watch_standing(self) -> None:
         for slug, reason in self._app.watch_standing():

@@ -18,7 +18,7 @@ class TransientError(PublisherError):
 
 
 class AwayError(TransientError):
-    """The database cannot be reached. It has been said once, for all that wait for it."""
+    """The database cannot be used now. It has been said once, for all that wait for it."""
 
 
 class PermanentError(PublisherError):

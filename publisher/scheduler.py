@@ -1,24 +1,19 @@
 """The daemon's clock: runs its steps every so often, each off the event loop and one at a time.
 
 Ticks only look; what is due is a row in the database with its own time (`core.schedule`). So a
-tick may come late, or twice, and nothing is lost or done twice.
+tick may come late, or twice, and nothing is lost or done twice. They go by a clock that only goes
+forward: by the one on the wall, an hour set back would be an hour without ticks.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from apscheduler.executors.asyncio import AsyncIOExecutor
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
 from publisher.errors import AwayError, PublisherError
 
 log = structlog.get_logger()
-# A tick that comes while its step still runs is passed over, which is no news.
-logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 class Step:
@@ -31,7 +26,8 @@ class Step:
         self.name = name
         self._work = work
         self._turn = asyncio.Lock()
-        self._trouble = ""
+        self.trouble = ""
+        """Why it could not be done the last time."""
 
     async def run(self) -> bool:
         """Whether it could be done."""
@@ -41,9 +37,9 @@ class Step:
             except Exception as error:
                 self._tell(error)
                 return False
-            if self._trouble:
+            if self.trouble:
                 log.info("step works again", step=self.name)
-                self._trouble = ""
+                self.trouble = ""
             return True
 
     async def ended(self) -> None:
@@ -52,12 +48,15 @@ class Step:
             pass
 
     def _tell(self, error: Exception) -> None:
-        trouble = f"{type(error).__name__}: {error}"
-        if trouble == self._trouble or isinstance(error, AwayError):
+        if isinstance(error, AwayError):
             return
-        self._trouble = trouble
-        if isinstance(error, PublisherError):
-            log.error("step failed; it is tried again", step=self.name, reason=str(error))
+        foreseen = isinstance(error, PublisherError)
+        trouble = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        if trouble == self.trouble:
+            return
+        self.trouble = trouble
+        if foreseen:
+            log.error("step failed; it is tried again", step=self.name, reason=trouble)
         else:
             log.error(
                 "step failed in a way we did not foresee; it is tried again",
@@ -68,25 +67,28 @@ class Step:
 
 class Ticks:
     def __init__(self) -> None:
-        self._scheduler = AsyncIOScheduler(
-            executors={"default": AsyncIOExecutor()},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-            timezone="UTC",
-        )
-        self._steps: list[Step] = []
+        self._steps: list[tuple[float, Step]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     def every(self, interval: timedelta, step: Step) -> None:
-        """Run `step` every `interval`."""
-        self._steps.append(step)
-        trigger = IntervalTrigger(seconds=interval.total_seconds())
-        self._scheduler.add_job(step.run, trigger, id=step.name, name=step.name)
+        """Run `step` again and again, `interval` after it has ended."""
+        self._steps.append((interval.total_seconds(), step))
 
     def start(self) -> None:
-        self._scheduler.start()
+        self._tasks = [asyncio.create_task(self._go(*each)) for each in self._steps]
 
     async def stop(self) -> None:
-        """Begin no step any more and wait for those under way, which the scheduler would cancel."""
-        self._scheduler.pause()
-        for step in self._steps:
+        """Begin no step any more and wait for those under way."""
+        self._stopping = True
+        for _, step in self._steps:
             await step.ended()
-        self._scheduler.shutdown(wait=False)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _go(self, seconds: float, step: Step) -> None:
+        while not self._stopping:
+            await asyncio.sleep(seconds)
+            if not self._stopping:
+                await step.run()

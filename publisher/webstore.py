@@ -13,10 +13,9 @@ from publisher.store import (
     category_settings,
     claims,
     newsletters,
-    schema,
     subscribers,
 )
-from publisher.store.engine import Database
+from publisher.store.engine import Database, touch
 
 _LOOK_AGAIN = 2.0  # seconds for which the last look at the database holds
 
@@ -67,19 +66,19 @@ class WebStore:
 
 
 class Readiness:
-    """Whether the program can do its work: the database takes writes, and mails can be booked."""
+    """Whether the program can do its work: the database takes writes, and nothing else hinders."""
 
-    def __init__(self, db: Database, sending: Callable[[], str]) -> None:
-        """`sending` tells why mails cannot be sent now, or nothing."""
+    def __init__(self, db: Database, hindrance: Callable[[], str]) -> None:
+        """`hindrance` tells why mails cannot be sent, or feeds not be written, or nothing."""
         self._db = db
-        self._sending = sending
+        self._hindrance = hindrance
         self._turn = threading.Lock()
         self._looked_at = -_LOOK_AGAIN
         self._trouble: str | None = None
 
     def trouble(self) -> str | None:
         """Why it cannot work now, in a sentence, or None. Called from several threads."""
-        if reason := self._sending():
+        if reason := self._hindrance() or self._db.trouble:
             return reason
         with self._turn:
             if time.monotonic() - self._looked_at >= _LOOK_AGAIN:
@@ -91,7 +90,7 @@ class Readiness:
         """A full disk is noticed only by writing to it."""
         try:
             with self._db.write() as conn:
-                schema.touch(conn)
+                touch(conn)
         except TransientError as error:
             return str(error)
         return None

@@ -20,6 +20,8 @@ from publisher.delivery.outages import Outages
 from publisher.delivery.refused import Refused
 from publisher.errors import AwayError, PermanentError, TransientError
 
+_PAUSE = 1.0  # seconds that a mail is held which cannot be made as the database cannot be used
+
 log = structlog.get_logger()
 
 
@@ -97,6 +99,7 @@ class Carriers:
         except PermanentError as error:
             answer = Answer(kind=Kind.REFUSED_HERE, text=printable_reply(str(error)))
         except AwayError:
+            await asyncio.sleep(_PAUSE)  # or it would be claimed and given back all the time
             return Outcome(state=DeliveryState.PENDING)
         except Exception as error:
             if not isinstance(error, TransientError):

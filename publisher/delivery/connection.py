@@ -19,6 +19,7 @@ from publisher.core.relay import Relay
 from publisher.core.replies import printable_reply
 from publisher.delivery.wire import PATIENT, Limits, Reply, Wire, WireError
 from publisher.errors import PermanentError, TransientError
+from publisher.kit.shortage import is_shortage
 
 _YES = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,), Stage.DOT: range(200, 300)}
 _CLOSING = 421  # the server ends the session, whatever was asked (RFC 5321 section 3.8)
@@ -35,10 +36,12 @@ class Envelope:
 class RelayError(TransientError):
     """The relay cannot be used now: it is away, or refuses us as a whole."""
 
-    def __init__(self, sentence: str, *, refused: bool = False) -> None:
-        """`refused`: it was reached and does not want us, so trying again soon is of no use."""
+    def __init__(self, sentence: str, *, refused: bool = False, ours: bool = False) -> None:
+        """`refused`: it was reached and does not want us, so trying again soon is of no use.
+        `ours`: this machine has no handle left for one more connection."""
         super().__init__(sentence)
         self.refused = refused
+        self.ours = ours
 
 
 class Connection:
@@ -82,7 +85,9 @@ class Connection:
         except Exception as error:  # whatever hinders it, no mail is to blame
             client.close()
             raise RelayError(
-                f"relay {relay.name}: {_why(error, relay)}", refused=_is_refusal(error)
+                f"relay {relay.name}: {_why(error, relay)}",
+                refused=_is_refusal(error),
+                ours=_is_short(error),
             ) from error
         except asyncio.CancelledError:
             client.close()
@@ -221,6 +226,15 @@ def _refused(why: str) -> Answer:
 
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, SMTPResponseException) and error.code >= 500
+
+
+def _is_short(error: BaseException | None) -> bool:
+    """Whether the machine had no handle or memory for the connection."""
+    while error is not None:
+        if isinstance(error, OSError) and is_shortage(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _why(error: Exception, relay: Relay) -> str:

@@ -29,6 +29,7 @@ class Outages:
         """`seconds` is a clock that only goes forward."""
         self._seconds = seconds
         self._outages: dict[Relay, Outage] = {}
+        self._short_at = -_LONGEST_PAUSE
 
     @property
     def now(self) -> Mapping[str, Outage]:
@@ -45,13 +46,16 @@ class Outages:
         try:
             await connection.open()
         except RelayError as error:
-            self.note(connection.relay, str(error), refused=error.refused)
+            if error.ours:  # the connections that there are can go on
+                self._tell_of_shortage(str(error))
+            else:
+                self.note(connection.relay, str(error), refused=error.refused)
             raise
 
     def remaining(self, relay: Relay) -> float:
         """Seconds until it makes sense to try this relay again."""
         outage = self._outages.get(relay)
-        return max(0.0, outage.until - self._seconds()) if outage else 0.0
+        return max(_FIRST_PAUSE, outage.until - self._seconds()) if outage else _FIRST_PAUSE
 
     def note(self, relay: Relay, reason: str, *, refused: bool) -> None:
         """It is away, or `refused` to work for us, which patience alone does not mend."""
@@ -65,6 +69,11 @@ class Outages:
         self._outages[relay] = Outage(reason=reason, pause=pause, until=now + pause)
         say = log.error if refused else log.warning
         say("relay cannot be used", reason=reason, retry_in=pause)
+
+    def _tell_of_shortage(self, reason: str) -> None:
+        if self._seconds() > self._short_at + _LONGEST_PAUSE:
+            log.warning("a connection cannot be opened; others are used", reason=reason)
+        self._short_at = self._seconds()
 
     def over(self, relay: Relay) -> None:
         """It took, or refused for good, a mail: it works."""

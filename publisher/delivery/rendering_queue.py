@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import structlog
 
-from publisher.errors import TransientError
+from publisher.errors import AwayError, TransientError
 
 MOST = 200
 """Variants that may wait: each is named in the query that looks for other mails meanwhile."""
@@ -52,6 +52,7 @@ class RenderingQueue:
         """Render for as long as the worker runs; when cancelled, end at once."""
         time = asyncio.get_running_loop().time
         told_at = time()
+        trouble = ""
         try:
             while True:
                 while not self._waiting:
@@ -61,9 +62,12 @@ class RenderingQueue:
                 try:
                     await self._one(variant_id)
                 except TransientError as error:
-                    log.error("renderings cannot be stored; they wait", reason=str(error))
+                    if str(error) != trouble and not isinstance(error, AwayError):
+                        trouble = str(error)
+                        log.error("renderings cannot be made now; they wait", reason=trouble)
                     await asyncio.sleep(_PAUSE)
                     continue
+                trouble = ""
                 del self._waiting[variant_id]
                 if not self._waiting or time() > told_at + _TICK:
                     told_at = time()

@@ -32,6 +32,7 @@ from publisher.delivery.refused import RefusalBook, Refused
 from publisher.delivery.rendering_queue import RenderingQueue
 from publisher.delivery.wire import PATIENT
 from publisher.errors import AwayError, TransientError
+from publisher.kit.shortage import file_limit
 
 LEASE = timedelta(minutes=45)
 """How long claimed rows are ours. A message is begun only while it can end within: else another
@@ -149,7 +150,7 @@ class Worker:
     async def run(self, *, due_by: datetime | None = None) -> Totals:
         """Send until `stop()`; with `due_by`, until everything due by then was tried once."""
         self._loop = asyncio.get_running_loop()
-        count = min(MAX_CONNECTIONS, self.batch)
+        count = max(1, min(MAX_CONNECTIONS, self.batch, file_limit() // 4))
         self._lanes = Lanes(count, self._loop.time)
         self._outages = Outages(self._loop.time)
         self._rates = Rates(self._loop.time)
@@ -199,6 +200,8 @@ class Worker:
             try:
                 claimed = await self._exchange(due_by)
             except TransientError as error:
+                if due_by is not None and not self._in_flight:
+                    raise  # nobody waits for a command that can do nothing
                 # The answers stay with us until they can be written; nothing more is claimed.
                 self._tell(error)
                 await self._wait(_IDLE)
@@ -327,8 +330,10 @@ class Worker:
             asyncio.get_running_loop().call_later(_TICK, self._woken.set)
 
     def _tell(self, trouble: TransientError | None) -> None:
-        """Once; that a database is away is told where that is found out."""
-        if trouble and not self.trouble and not isinstance(trouble, AwayError):
+        """Once; that the database cannot be used is told where that is found out."""
+        if isinstance(trouble, AwayError):
+            return
+        if trouble and not self.trouble:
             log.error("the books cannot be kept; sending waits", reason=str(trouble))
         elif self.trouble and not trouble:
             log.info("the books can be kept again; sending goes on")

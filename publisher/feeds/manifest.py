@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from publisher.errors import TransientError
 from publisher.kit.files import write_if_changed
 
 _NAME = ".built.json"
@@ -44,12 +45,18 @@ def mark(*facts: object) -> str:
 
 
 def mark_of_files(folders: Sequence[Path]) -> str:
-    """A hash of all files in some folders, one that is not there counting as empty."""
+    """A hash of all files in some folders, one that is not there counting as empty.
+
+    Raises TransientError when one cannot be read.
+    """
     digest = hashlib.sha256()
-    for number, folder in enumerate(folders):
-        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-            digest.update(f"{number}/{path.relative_to(folder)}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    try:
+        for number, folder in enumerate(folders):
+            for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+                digest.update(f"{number}/{path.relative_to(folder)}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    except OSError as error:
+        raise TransientError(f"{error.filename} cannot be read: {error.strerror}") from error
     return digest.hexdigest()[:16]
 
 

@@ -96,8 +96,14 @@ def remove_with_gzip(path: Path) -> int:
 def _replace(files: dict[Path, bytes]) -> None:
     folder = next(iter(files)).parent
     folder.mkdir(parents=True, exist_ok=True)
-    for path, data in files.items():
-        _write_out(_temporary(path), data)
+    try:
+        for path, data in files.items():
+            _write_out(_temporary(path), data)
+    except OSError:
+        for path in files:  # they would take what is left of a full disk
+            with suppress(OSError):
+                _temporary(path).unlink(missing_ok=True)
+        raise
     for path in files:
         _temporary(path).replace(path)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,5 +1,6 @@
 """The one Jinja environment for mails and pages: sandboxed, escaping, strict about names."""
 
+import os
 import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -19,8 +20,9 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from publisher.errors import ConfigurationError, OverrunError, PermanentError
+from publisher.errors import ConfigurationError, OverrunError, PermanentError, TransientError
 from publisher.kit.locale import babel
+from publisher.kit.shortage import is_shortage
 
 
 def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
@@ -38,6 +40,34 @@ def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     env.filters["time"] = _time
     env.filters["number"] = _number
     return env
+
+
+def sources(templates: Environment) -> Iterator[tuple[str, str]]:
+    """Name and text of every template, or why it cannot be read; of two of a name the first.
+
+    Raises TransientError when the machine has no handle left for reading them.
+    """
+    loader = cast(FileSystemLoader, templates.loader)
+    for name in sorted({each for folder in loader.searchpath for each in _below(folder)}):
+        try:
+            yield name, loader.get_source(templates, name)[0]
+        except OSError as error:
+            _raise_shortage(error)
+            yield name, str(error)
+        except (TemplateNotFound, ValueError) as error:
+            yield name, str(error)
+
+
+def _below(folder: str) -> Iterator[str]:
+    for path, _, names in os.walk(folder, onerror=_raise_shortage):
+        for name in names:
+            if name.endswith((".html", ".txt")):
+                yield Path(path, name).relative_to(folder).as_posix()
+
+
+def _raise_shortage(error: OSError) -> None:
+    if is_shortage(error):
+        raise TransientError(f"templates cannot be read: {error.strerror}") from error
 
 
 def rendered(

@@ -19,6 +19,7 @@ import publisher
 from publisher.core.model import Rendering
 from publisher.errors import OverrunError, PermanentError, PublisherError, TransientError
 from publisher.kit.jinja import environment
+from publisher.kit.shortage import is_shortage
 from publisher.newsletters.render import EditionContent
 
 SECONDS = 10.0
@@ -95,7 +96,8 @@ class Press:
             try:
                 self._child = _Child(self._folders, self._seconds, self._memory)
             except OSError as error:
-                raise PermanentError(
+                kind = TransientError if is_shortage(error) else PermanentError
+                raise kind(
                     f"the process that renders mails cannot be started: {error.strerror}"
                 ) from error
         if self._closing:  # looked at only now: `close` kills what it finds

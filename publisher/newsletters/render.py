@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 import css_inline
-from jinja2 import Environment, TemplateNotFound
+from jinja2 import Environment
 
 from publisher.core import splice
 from publisher.core.addresses import format_mailbox, format_phrase, parse_mailbox
@@ -18,7 +18,7 @@ from publisher.core.links import ascii_host, feeds_url
 from publisher.core.model import Article, Cadence, Category, Newsletter, Rendering, Site
 from publisher.core.text import opening_words
 from publisher.errors import PermanentError
-from publisher.kit.jinja import rendered
+from publisher.kit.jinja import rendered, sources
 from publisher.kit.locale import direction, locale_of
 from publisher.newsletters.stories import Link, Story, link, sections, story
 from publisher.newsletters.translations import LANGUAGES, Words, words
@@ -105,13 +105,8 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
 def fingerprint(newsletter: Newsletter, site: Site, templates: Environment) -> str:
     """Changes with everything but articles that a rendering of `newsletter` is made of."""
     digest = hashlib.sha256(repr((newsletter, site)).encode("utf-8", "replace"))
-    for name in sorted(templates.list_templates()):
-        if templates.loader and name.endswith((".html", ".txt")):
-            try:
-                source = templates.loader.get_source(templates, name)[0]
-            except (TemplateNotFound, OSError, ValueError) as error:
-                source = str(error)  # gone or unreadable: `render` says so to whom it concerns
-            digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
+    for name, source in sources(templates):  # one that cannot be read: `render` says so
+        digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
     return digest.hexdigest()[:32]
 
 

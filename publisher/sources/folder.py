@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from publisher.core.model import Candidate
-from publisher.errors import UnreadableError
+from publisher.errors import TransientError, UnreadableError
+from publisher.kit.shortage import is_shortage
 from publisher.sources.front_matter import HTML, LIMIT, MARKDOWN, parse
 from publisher.sources.port import Document, Unusable
 
@@ -181,6 +182,8 @@ class FolderSource:
                 self._present -= {key}
             return None
         except OSError as error:
+            if is_shortage(error):
+                raise TransientError(f"{entry}: {_cannot(error)}") from None
             if self._single:
                 raise UnreadableError(f"{entry}: {_cannot(error)}") from None
             # Marked by the trouble, not by the stamp: rights change without the file changing.

@@ -6,22 +6,21 @@ than one chunk of planning.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from publisher.errors import AwayError, ConfigurationError, TransientError
-from publisher.store import postgres
+from publisher.errors import AwayError, TransientError
+from publisher.store import postgres, sqlite
+from publisher.store.tables import counter
 
-_BUSY_MS = 10_000  # how long a writer of another process is waited for
+_QUIET = 5.0  # seconds without a failure, after which a trouble of a file is over
 
 log = structlog.get_logger()
 
@@ -34,25 +33,23 @@ class Database:
         of PostgreSQL is not installed."""
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.name = str(parsed.database) if self.is_sqlite else postgres.name(parsed)
+        self.engine = sqlite.engine(parsed) if self.is_sqlite else postgres.engine(parsed)
+        self.is_waited_for = False
+        """Whether whoever fails tries again: then trouble is told here, once for all of them."""
+        self._trouble = _Trouble(_QUIET if self.is_sqlite else 0.0)
         self._turns = _Turns()
-        self._presence = _Presence()
-        if self.is_sqlite:
-            self.name = str(parsed.database)
-            _make_folder(Path(self.name).parent)
-            self.engine = create_engine(url)
-            _prepare_sqlite(self.engine)
-        else:
-            self.name = postgres.name(parsed)
-            self.engine = postgres.engine(parsed)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One snapshot of the data; nothing read in it changes while it is open."""
+        """One snapshot of the data; nothing read in it changes while it is open.
+
+        Raises TransientError when the database cannot be used now.
+        """
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._said_clearly() as since, self.engine.connect() as conn:
+        with self._said_clearly(), self.engine.connect() as conn:
             conn = conn.execution_options(**options)
             with conn.begin():
-                self._presence.reached(since)
                 yield conn
 
     @contextmanager
@@ -66,7 +63,7 @@ class Database:
         """
         with (
             self._turns.taken() if alone or self.is_sqlite else nullcontext(),
-            self._said_clearly() as since,
+            self._said_clearly() as began,
             self.engine.connect() as conn,
         ):
             if self.is_sqlite:
@@ -76,8 +73,10 @@ class Database:
             with conn.begin():
                 if not self.is_sqlite:
                     postgres.begin_writing(conn, alone=alone)
-                self._presence.reached(since)
+                if self.trouble and self.is_sqlite:  # a disk shows its state only when written to
+                    touch(conn)
                 yield conn
+            self._trouble.note_written(began)
 
     def keep_wal(self) -> None:
         """Let no reader wait for the writer (WAL); it is noted in the file, so only in our own."""
@@ -88,58 +87,89 @@ class Database:
             # In place of BEGIN: it can't be done within a transaction.
             conn.execution_options(sqlite_begin="PRAGMA journal_mode = WAL").begin()
 
+    @property
+    def trouble(self) -> str:
+        """Why it cannot be used now, as far as it is waited for."""
+        return self._trouble.reason
+
+    def wait_for_it(self) -> None:
+        """From now on trouble passes, and is told here once.
+
+        Raises ConfigurationError where it will not pass: no writing is allowed.
+        """
+        if self.is_sqlite:
+            sqlite.refuse_unwritable(self.name)
+        self.is_waited_for = True
+
     def close(self) -> None:
         self.engine.dispose()
 
     @contextmanager
-    def _said_clearly(self) -> Iterator[int]:
-        since = self._presence.changes
+    def _said_clearly(self) -> Iterator[float]:
+        """Gives the time at which it begins."""
+        if self._trouble.for_good:  # what is written into a damaged file damages it more
+            raise AwayError(self.trouble)
+        began = time.monotonic()
         try:
-            yield since
+            yield began
         except DBAPIError as error:
             if isinstance(error, IntegrityError):
                 raise  # a broken unique key is an answer to the caller, no fault of the machine
             if self.is_sqlite:
-                raise TransientError(f"database {self.name}: {error.orig}") from error
-            sentence = f"database {self.name}: {postgres.reason(error)}"
-            if not postgres.is_away(error):
+                unusable = sqlite.is_unusable(error)
+                sentence = f"database {self.name}: {sqlite.reason(error, self.name)}"
+            else:
+                unusable = postgres.is_away(error)
+                sentence = f"database {self.name}: {postgres.reason(error)}"
+            if not unusable or not self.is_waited_for:
                 raise TransientError(sentence) from error
-            self._presence.lost(since, sentence)
+            damaged = self.is_sqlite and sqlite.is_damaged(error)
+            self._trouble.note(sentence, began, for_good=damaged)
             raise AwayError(sentence) from error
         except PoolTimeoutError as error:
             raise TransientError(f"database {self.name}: too much waits for it") from error
 
 
-class _Presence:
-    """Whether the database is there; a change is said once, whoever finds out first.
+class _Trouble:
+    """Why the database cannot be used now. It is said once, whoever finds out first.
 
-    What began before the last change and ends after it is old news: `since` is what `changes` was
-    when it began.
+    It is over when a transaction has written that began after the last failure, by `quiet` seconds:
+    on a full disk some work and others do not. What began before that and fails after it is old
+    news. `began` is a time of `time.monotonic`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: float) -> None:
+        self._quiet = quiet
+        self.reason = ""
+        self.for_good = False
         self._mutex = threading.Lock()
-        self._there = False
-        self.changes = 0
+        self._failed_at = 0.0
+        self._over_at = 0.0
 
-    def reached(self, since: int) -> None:
-        if self._change(since, there=True) and since:
-            log.info("the database is back")
-
-    def lost(self, since: int, sentence: str) -> None:
-        """Where it has not been reached yet nothing is said: the caller stops and says so."""
-        if self._change(since, there=False):
-            log.error("the database is away; what needs it waits", reason=sentence)
-
-    def _change(self, since: int, *, there: bool) -> bool:
-        if there == self._there:
-            return False
+    def note(self, reason: str, began: float, *, for_good: bool) -> None:
         with self._mutex:
-            if there == self._there or since != self.changes:
-                return False
-            self._there = there
-            self.changes += 1
-            return True
+            if self.for_good or (began < self._over_at and not for_good):
+                return
+            self._failed_at = time.monotonic()
+            is_news = for_good or not self.reason
+            if is_news:
+                self.reason, self.for_good = reason, for_good
+        if is_news:
+            log.error("the database cannot be used; what needs it waits", reason=reason)
+
+    def note_written(self, began: float) -> None:
+        if not self.reason:
+            return
+        with self._mutex:
+            if not self.reason or self.for_good or began < self._failed_at + self._quiet:
+                return
+            self.reason, self._over_at = "", time.monotonic()
+        log.info("the database can be used again")
+
+
+def touch(conn: Connection) -> None:
+    """Write, and change nothing: raises at commit what a full or broken disk raises."""
+    conn.execute(counter.update().values(n=counter.c.n))
 
 
 class _Turns:
@@ -173,32 +203,3 @@ class _Turns:
                     self._waiting.popleft().set()
                 else:
                     self._busy = False
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"database.url: the folder {folder} cannot be made: {error.strerror}"
-        ) from error
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        # Python's driver opens transactions by its own rules; we open them by ours (below).
-        dbapi.isolation_level = None
-        cursor = dbapi.cursor()
-        for pragma in (
-            f"busy_timeout = {_BUSY_MS}",
-            "synchronous = FULL",  # an answer written down must outlive a power cut
-            "foreign_keys = ON",
-            "secure_delete = ON",  # an erased reader must not stay in free pages
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(conn: Connection) -> None:
-        conn.exec_driver_sql(conn.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -49,11 +49,6 @@ def upgrade(db: Database) -> bool:
     return True
 
 
-def touch(conn: Connection) -> None:
-    """Write, and change nothing: raises at commit what a full or broken disk raises."""
-    conn.execute(counter.update().values(n=counter.c.n))
-
-
 def _looked_over(db: Database) -> str | None:
     """The database's revision, None for a new one; raises unless it is new or ours to upgrade."""
     try:

@@ -12,12 +12,14 @@ import stat
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 Header = tuple[bytes, bytes]
@@ -58,6 +60,8 @@ _PAGE_POLICY = (
 )
 _ENTITY_TAG = re.compile(rb'(?:W/)?("[^"]*")')
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:]")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,9 @@ class FeedFiles:
         self.cached_bytes = 0
         """How much of `cache_bytes` is in use."""
         self._cache: OrderedDict[Path, _Cached] = OrderedDict()
+        # Threads of its own: the others may all wait for a database that is locked.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="feed files")
+        self._trouble = ""
 
     async def serve(
         self, segments: Sequence[str], scope: Scope, receive: Receive, send: Send
@@ -111,7 +118,11 @@ class FeedFiles:
             await _answer(send, 405, [(b"allow", b"GET, HEAD"), (b"content-length", b"0")])
             return
         path = self._path(segments)
-        cached = await self._current(path) if path else None
+        try:
+            cached = await self._current(path) if path else None
+        except OSError:
+            await _answer(send, 503, [(b"retry-after", b"60"), (b"content-length", b"0")])
+            return
         if path and cached is None and _is_folder(path):
             location = _with_slash(segments[-1], scope)
             await _answer(send, 308, [(b"location", location), (b"content-length", b"0")])
@@ -149,9 +160,23 @@ class FeedFiles:
         if cached and cached.stamps == (stamp, _stamp(_twin(path))):
             self._cache.move_to_end(path)
             return cached
-        read = await asyncio.to_thread(_load, self._folder, path)
+        loop = asyncio.get_running_loop()
+        try:
+            read = await loop.run_in_executor(self._threads, _load, self._folder, path)
+        except OSError as error:
+            self._tell(path, error)
+            if cached is None:
+                raise
+            return cached
+        self._trouble = ""
         self._remember(path, read)
         return read
+
+    def _tell(self, path: Path, error: OSError) -> None:
+        """Once, not at every visitor's request."""
+        if self._trouble != (trouble := error.strerror or str(error)):
+            self._trouble = trouble
+            log.error("a feed's file cannot be read", file=path, reason=trouble)
 
     def _remember(self, path: Path, read: _Cached | None) -> None:
         if forgotten := self._cache.pop(path, None):

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from publisher.errors import ConfigurationError
+from publisher.web.connections import Connection, protocol
 
 DRAIN_SECONDS = 3
 """How long answers that are under way may take after `stop()`."""
@@ -29,11 +30,18 @@ def bind(host: str, port: int) -> socket.socket:
 class Server:
     """Serves `app` on `sockets`, which it closes at the end."""
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        connection: type[Connection] | None = None,
+    ) -> None:
+        """`connection`: with other limits than those of `connections`."""
         self._sockets = list(sockets)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
+                http=connection or protocol(),
                 lifespan="off",
                 ws="none",
                 log_config=None,

@@ -20,7 +20,7 @@ from publisher.core.relay import Relay, parse_relay
 from publisher.delivery import worker as worker_module
 from publisher.delivery.carriers import Carriers
 from publisher.delivery.connection import Connection, Envelope, RelayError
-from publisher.store import control, engine, subscribers
+from publisher.store import control, sqlite, subscribers
 from publisher.store.tables import subscriber, subscription
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
@@ -689,7 +689,7 @@ def test_a_worker_whose_carrier_dies_says_so_and_does_not_hang(
 async def test_answers_wait_while_the_database_is_locked(
     tmp_path: Path, server: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_BUSY_MS", 20)
+    monkeypatch.setattr(sqlite, "_BUSY", 0.02)
     with newsroom(tmp_path, server) as room:
         await asyncio.to_thread(room.digest_for, "ada", "bo", "cy")
         server.always("DOT", Deed.WAIT)

@@ -22,8 +22,8 @@ from tests.programs import needs
 
 BATCH = 20
 DELAY = 0.2  # seconds that the server takes for a mail: 80 mails a second, over 16 connections
-SAYS_SO = "the books cannot be kept; sending waits"
-GOES_ON = "the books can be kept again"
+SAYS_SO = "the database cannot be used; what needs it waits"
+GOES_ON = "the database can be used again"
 
 KINDS = [Fault(calls, error) for calls in (WRITES, SYNCS) for error in ("ENOSPC", "EIO")]
 POSITIONS = (1, 2, 3, 5, 8, 13, 21)

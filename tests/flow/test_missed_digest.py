@@ -9,31 +9,14 @@ from pathlib import Path
 import pytest
 
 from publisher.demo.catcher import Catcher, Caught
+from tests.flow import faketime
+from tests.flow.faketime import it_is
 from tests.flow.site import Site, catching, until
-from tests.programs import needs
-
-LIBRARIES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime")
 
 
 @pytest.fixture(scope="module")
 def library() -> str:
-    """libfaketime, for several threads; it comes with the program of the same name."""
-    for folder in LIBRARIES:
-        for found in Path("/").glob(f"{folder[1:]}/libfaketimeMT.so.1"):
-            return str(found)
-    program = needs("faketime")
-    raise FileNotFoundError(f"libfaketimeMT.so.1, which belongs to {program}")
-
-
-def it_is(site: Site, moment: str, library: str) -> None:
-    """Let what is started from now on think that it starts then (UTC)."""
-    site.environ = {
-        "LD_PRELOAD": library,
-        "FAKETIME": f"@{moment}",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # the event loop's own clock is left alone
-        "NO_FAKE_STAT": "1",
-        "TZ": "UTC",
-    }
+    return faketime.library()
 
 
 def titles(mail: Caught, known: tuple[str, ...]) -> list[str]:
