@@ -1,19 +1,27 @@
 """The daemon's clock: runs its steps every so often, each off the event loop and one at a time.
 
 Ticks only look; what is due is a row in the database with its own time (`core.schedule`). So a
-tick may come late, or twice, and nothing is lost or done twice. They go by a clock that only goes
-forward: by the one on the wall, an hour set back would be an hour without ticks.
+tick may come late, or twice, and nothing is lost or done twice.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 
 from publisher.errors import AwayError, PublisherError
 
+_LOOK = 1.0  # seconds between looks whether the clock was set back
+
 log = structlog.get_logger()
+# A tick that comes while its step still runs is passed over, which is no news.
+logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 class Step:
@@ -67,28 +75,39 @@ class Step:
 
 class Ticks:
     def __init__(self) -> None:
-        self._steps: list[tuple[float, Step]] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._scheduler = AsyncIOScheduler(
+            executors={"default": AsyncIOExecutor()},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        self._steps: list[Step] = []
+        self._watching: asyncio.Task[None] | None = None
 
     def every(self, interval: timedelta, step: Step) -> None:
-        """Run `step` again and again, `interval` after it has ended."""
-        self._steps.append((interval.total_seconds(), step))
+        """Run `step` every `interval`."""
+        self._steps.append(step)
+        trigger = IntervalTrigger(seconds=interval.total_seconds())
+        self._scheduler.add_job(step.run, trigger, id=step.name, name=step.name)
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._go(*each)) for each in self._steps]
+        self._scheduler.start()
+        self._watching = asyncio.create_task(self._watch_the_clock())
 
     async def stop(self) -> None:
-        """Begin no step any more and wait for those under way."""
-        self._stopping = True
-        for _, step in self._steps:
+        """Begin no step any more and wait for those under way, which the scheduler would cancel."""
+        if self._watching:
+            self._watching.cancel()
+        self._scheduler.pause()
+        for step in self._steps:
             await step.ended()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._scheduler.shutdown(wait=False)
 
-    async def _go(self, seconds: float, step: Step) -> None:
-        while not self._stopping:
-            await asyncio.sleep(seconds)
-            if not self._stopping:
-                await step.run()
+    async def _watch_the_clock(self) -> None:
+        """The scheduler goes by the clock on the wall: set back an hour, it would sleep an hour."""
+        loop = asyncio.get_running_loop()
+        while True:
+            wall, steady = time.time(), loop.time()
+            await asyncio.sleep(_LOOK)
+            if time.time() - wall < loop.time() - steady - _LOOK:
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))
