@@ -45,7 +45,7 @@ class SlotBook(Protocol):
 class EditionBook(Protocol):
     def start(
         self, conn: Connection, slot_id: int, newsletter_slug: str, occasion: str, now: datetime
-    ) -> bool: ...
+    ) -> int | None: ...
 
     def unplanned(self, conn: Connection) -> Sequence[int]: ...
 
@@ -95,11 +95,17 @@ class Planner:
         return self.continue_planning()
 
     def plan_now(self, newsletter: str, now: datetime) -> int:
-        """Plan an edition for every confirmed subscription without waiting for its hour."""
+        """Plan an edition for every confirmed subscription without waiting for its hour; returns
+        how many mails these editions hold, whichever process planned them."""
         with self.db.write() as conn:
-            for slot in self.slots.with_readers(conn, newsletter):
+            begun = [
                 self.editions.start(conn, slot.id, newsletter, "", now)
-        return self.continue_planning()
+                for slot in self.slots.with_readers(conn, newsletter)
+            ]
+        self.continue_planning()
+        with self.db.read() as conn:
+            found = [self.editions.find(conn, each) for each in begun if each is not None]
+        return sum(each.enqueued for each in found if each is not None)
 
     def continue_planning(self) -> int:
         """Finish what is planned in part, here or by a process that was killed."""

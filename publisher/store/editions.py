@@ -24,8 +24,8 @@ _AT_ONCE = 1000  # ids in one statement
 
 def start(
     conn: Connection, slot_id: int, newsletter_slug: str, occasion: str, now: datetime
-) -> bool:
-    """Begin the edition of this occasion at the head of the order; False when there is one.
+) -> int | None:
+    """Begin the edition of this occasion at the head of the order: its id; None when there is one.
 
     Without an occasion it always is another: since the last at this head, readers may have come
     into the slot. It holds nothing for those who have been given all up to here.
@@ -35,11 +35,12 @@ def start(
     number = 1
     while is_there(conn, slot_id, name):
         if occasion:
-            return False
+            return None
         number += 1
         name = f"now:{head}.{number}"
-    conn.execute(
-        insert(edition).values(
+    begun = conn.execute(
+        insert(edition)
+        .values(
             slot_id=slot_id,
             newsletter=newsletter_slug,
             occasion=name,
@@ -47,8 +48,9 @@ def start(
             planned_at=now,
             state=EditionState.PLANNING,
         )
+        .returning(edition.c.id)
     )
-    return True
+    return int(begun.scalar_one())
 
 
 def unplanned(conn: Connection) -> Sequence[int]:

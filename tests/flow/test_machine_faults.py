@@ -43,6 +43,8 @@ class Send:
     room: Newsroom
     server: SmtpServer
     process: "subprocess.Popen[bytes]"
+    arrived_before: int = -1
+    quiet_since: float = 0
 
     @property
     def site(self) -> Site:
@@ -65,7 +67,7 @@ class Send:
     def stands_still(self, reason: str, seconds: float = 2) -> None:
         """It says why it is not ready, and for a while the feeds are served and no mail begins."""
         until(lambda: self.readiness()[0] == 503, "it not to be ready")
-        until(lambda: not self.server.underway, "the mails under way to end")
+        until(self._is_quiet, "the mails in hand to end")
         arrived = len(self.server.arrived)
         over = time.monotonic() + seconds
         while time.monotonic() < over:
@@ -77,6 +79,13 @@ class Send:
             self.process.poll()
             assert self.process.returncode is None, self.site.log()
         assert len(self.server.arrived) == arrived < MAILS
+
+    def _is_quiet(self) -> bool:
+        """Whether no mail has arrived for longer than the next of those in hand would take."""
+        arrived = len(self.server.arrived)
+        if arrived != self.arrived_before:
+            self.arrived_before, self.quiet_since = arrived, time.monotonic()
+        return not self.server.underway and time.monotonic() > self.quiet_since + 5 * DELAY
 
     def check_books(self) -> None:
         """They balance, and call nothing sent that the server did not get."""
