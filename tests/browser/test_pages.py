@@ -138,10 +138,10 @@ def test_a_month_is_reached_from_the_first_page(chromium: Browser, paper: Site) 
     context = chromium.new_context()
     page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/filler/")
     page.get_by_role("navigation", name="Archive by month").get_by_role("link").last.click()
-    assert "/feeds/filler/page/1/#2019-" in page.url
-    assert page.locator(":target h2").is_visible()
+    page.wait_for_url("**/feeds/filler/page/1/#2019-*")
+    page.locator(":target h2").wait_for(state="visible")
     page.get_by_role("link", name="Archive by month").click()
-    assert page.get_by_role("heading", name="Archive by month").is_visible()
+    page.get_by_role("heading", name="Archive by month").wait_for(state="visible")
     context.close()
 
 
