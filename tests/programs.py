@@ -19,6 +19,23 @@ def needs(program: str) -> str:
     return found
 
 
+def node_package(name: str) -> Path:
+    """The folder of a package of `tests/node/package.json`; without it the test skips or fails."""
+    needs("node")
+    found = Path(__file__).parent / "node" / "node_modules" / name
+    if not found.is_dir():
+        lacking(f"needs the npm package {name} (`make tools` installs it)")
+    return found
+
+
+def feedvalidator() -> Path:
+    """W3C's feedvalidator, its `src` folder, from a checkout that `FEEDVALIDATOR` names."""
+    named = os.environ.get("FEEDVALIDATOR")
+    if not named:
+        pytest.skip("needs W3C's feedvalidator: FEEDVALIDATOR names a checkout of it")
+    return Path(named) / "src"
+
+
 def lacking(reason: str) -> NoReturn:
     """Skip the test, or fail it where all tools must be there."""
     if STRICT:
