@@ -42,8 +42,10 @@ from publisher.store import (
     claims,
     control,
     editions,
+    feed_archives,
     ledger,
     memberships,
+    naming,
     newsletters,
     publication,
     quarantine,
@@ -94,17 +96,21 @@ class App:
         }
         self.db = Database(settings.database_url())
         schema.prepare(self.db)
+        self._archives_closed_at = -1
         self._settle()
 
     def _settle(self) -> None:
         """Bring the store what the configuration says; an unchanged one writes nothing."""
         offered, sections = self.settings.newsletter_facts(), self.settings.category_facts()
         with self.db.read() as conn:
-            settled = newsletters.is_settled(conn, offered) and category_settings.is_settled(
-                conn, sections
+            settled = (
+                newsletters.is_settled(conn, offered)
+                and category_settings.is_settled(conn, sections)
+                and naming.find(conn) is not None
             )
         if not settled:
             with self.db.write() as conn:
+                naming.ensure(conn, urlsplit(self.site.url).hostname or "localhost", self.clock())
                 newsletters.settle(conn, offered, self.clock())
                 category_settings.settle(conn, sections)
 
@@ -230,11 +236,25 @@ class App:
 
     def build_feeds(self) -> Built:
         """Raises TransientError when a file cannot be written."""
+        self._close_archives()
         with self.db.read() as conn:
             built = build(conn, shelf, self.output)
         with self.db.read() as conn:
             remove(self.output.directory, category_settings.gone(conn))
         return built
+
+    def _close_archives(self) -> None:
+        """What is no longer among a feed's newest articles goes into its archive documents."""
+        size = self.settings.feeds.entries
+        with self.db.read() as conn:
+            overdue = feed_archives.overdue(conn, size, self._archives_closed_at)
+            head = shelf.head(conn)
+        for slug in overdue:
+            more = True
+            while more:
+                with self.db.write() as conn:
+                    more = feed_archives.close(conn, slug, size)
+        self._archives_closed_at = head
 
     @cached_property
     def output(self) -> Output:

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from itertools import count
+from urllib.parse import quote
 
 from publisher.core.links import ascii_host
 
@@ -38,15 +39,27 @@ def mint_article_id(host: str, year: int, number_or_token: str) -> str:
 
     Raises ValueError when host, year or token cannot stand in such a URI.
     """
+    if not _TAG_TOKEN.fullmatch(number_or_token):
+        raise ValueError(f"cannot make an article id of {number_or_token!r}")
+    return f"{_authority(host, year)}:article:{number_or_token}"
+
+
+def feed_id(host: str, year: int, first_slug: str) -> str:
+    """The id of a category's feed, the same in every format and on every archive document.
+
+    Raises ValueError when host or year cannot stand in a `tag:` URI.
+    """
+    return f"{_authority(host, year)}:feed:{quote(first_slug, safe='')}"
+
+
+def _authority(host: str, year: int) -> str:
     name = _PORT.sub(r"\1", host.strip()).rstrip(".").lower()
     name = name.strip("[]").replace(":", "-").strip("-")  # an IPv6 address has no form of its own
     if not name.isascii():
         name = ascii_host(name)
-    if not _HOST.fullmatch(name) or not _TAG_TOKEN.fullmatch(number_or_token):
-        raise ValueError(f"cannot make an article id of {host!r} and {number_or_token!r}")
-    if not 1000 <= year <= 9999:
-        raise ValueError(f"cannot make an article id of the year {year}")
-    return f"tag:{name},{year}:article:{number_or_token}"
+    if not _HOST.fullmatch(name) or not 1000 <= year <= 9999:
+        raise ValueError(f"cannot make an id of {host!r} and the year {year}")
+    return f"tag:{name},{year}"
 
 
 def category_key(name: str) -> str:

@@ -32,6 +32,8 @@ class Category:
     description: str = ""
     language: str = ""
     parent: str | None = None
+    first_slug: str = ""
+    """The slug under which its feed first came out, where that was another: the feed's id stays."""
     change: int = 0
     """The counter's value at the last publication, edit, move or withdrawal in it."""
 
@@ -154,6 +156,14 @@ class Article:
     withdrawn_at: datetime | None = None
     categories: tuple[str, ...] = ()
     """Slugs of the categories it stands in now, in the order named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """An article that was in a feed and is not any more."""
+
+    id: str
+    at: datetime
 
 
 class Cadence(StrEnum):

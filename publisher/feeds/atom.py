@@ -5,13 +5,14 @@ from feedgen.entry import FeedEntry
 from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of, opening_of
 from publisher.feeds.generator import added_to, generator_of
 
+FILE = "atom.xml"
 TYPE = "application/atom+xml"
 
 
 def atom(feed: Feed) -> bytes:
     """The same feed gives the same bytes."""
-    made = generator_of(feed, feed.atom_url, TYPE)
-    made.id(feed.atom_url)
+    made = generator_of(feed, FILE, TYPE)
+    made.id(feed.id)
     made.icon(feed.icon_url)
     made.author(name=feed.author)  # for entries that name none (RFC 4287, 4.1.1)
     for entry in feed.entries:

@@ -17,14 +17,17 @@ from publisher.core.model import Article, Category, Site
 from publisher.core.text import clean_line
 from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import archive, manifest
+from publisher.feeds.atom import FILE as ATOM_FILE
 from publisher.feeds.atom import atom
-from publisher.feeds.feed import Entry, entry_of, feed_of
+from publisher.feeds.feed import Entry, Feed, Naming, entry_of, feed_of
 from publisher.feeds.front import front
+from publisher.feeds.json_feed import FILE as JSON_FILE
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.manifest import Manifest, Record
 from publisher.feeds.opml import opml
 from publisher.feeds.pages import Family, Link, Pages
 from publisher.feeds.port import Shelf
+from publisher.feeds.rss import FILE as RSS_FILE
 from publisher.feeds.rss import rss
 from publisher.feeds.tree import Tree
 from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
@@ -32,7 +35,7 @@ from publisher.kit.resources import folder
 
 _log = structlog.get_logger()
 
-_FORMATS = {"rss.xml": rss, "atom.xml": atom, "feed.json": json_feed}
+_FORMATS = {RSS_FILE: rss, ATOM_FILE: atom, JSON_FILE: json_feed}
 _PAGES = ("index.html", "follow/index.html")
 _NAV = 10  # sections that fit beside each other at the top of a page
 _PACKED = {".css", ".svg", ".txt"}  # what else lies in static/ is compressed as it is
@@ -81,6 +84,8 @@ class _Build:
         self._shelf = shelf
         self._site = output.site
         self._root = output.directory
+        host, year = shelf.naming(conn)
+        self._naming = Naming(host=host, year=year)
         self._entries = output.entries
         self._folders = (*output.templates, folder("templates/web"))
         self._head = shelf.head(conn)
@@ -125,7 +130,7 @@ class _Build:
     def _remembered(self) -> Manifest:
         """What was built before, as far as it still holds."""
         files = manifest.mark_of_files(self._folders)
-        facts = (__version__, self._site, self._entries, archive.PAGE, files)
+        facts = (__version__, self._site, self._naming, self._entries, archive.PAGE, files)
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._root, fingerprint)
         # A category's title stands on pages of articles too, and with their entries in other
@@ -208,7 +213,7 @@ class _Build:
         """All files of a category; what was built from the same facts and is there is left be."""
         change = category.change if category else self._head
         then = self._then.categories.get(slug)
-        if then and not self._there(slug, then.last):
+        if then and not self._there(slug, then):
             then = None
         around = self._around(category)
         if then and then.change == change and then.around == around:
@@ -218,23 +223,65 @@ class _Build:
         last, index = archive.full_pages(count), archive.on_index(count)
         newest = self._shelf.newest(self._conn, key, max(self._entries, index))
         entries = [self._entry(article) for article in newest]
-        removed = self._shelf.last_removal(self._conn, key)
-        feed = feed_of(self._site, category, entries[: self._entries], removed)
-        files = {name: made(feed) for name, made in _FORMATS.items()}
+        archives = self._shelf.archives(self._conn, key)
+        self._feed_archives(category, then, archives)
+        removals = self._shelf.removals(self._conn, key, archive=None, limit=self._entries)
+        feed = feed_of(
+            self._site,
+            self._naming,
+            category,
+            entries[: self._entries],
+            archives=archives,
+            removals=removals,
+            removed=self._shelf.last_removal(self._conn, key),
+        )
+        self._write_feed(feed, slug)
         touched = self._pages_touched(key, then, last)
         months = [*(then.months if then else ())[: touched.start - 1]]
         months += self._archive(slug, category, touched, last)
-        files["index.html"] = self._pages.category(
+        page = self._pages.category(
             category, self._family(category), entries[:index], months=months
         )
-        for name, data in files.items():
-            self._write(data, slug, name)
+        self._write(page, slug, "index.html")
         self._write(self._pages.follow(category), slug, "follow", "index.html")
         self._remove_pages(slug, last)
         about = self._abouts[slug]
         return Record(
-            change=change, count=count, about=about, last=last, around=around, months=months
+            change=change,
+            count=count,
+            about=about,
+            last=last,
+            around=around,
+            archives=archives,
+            months=months,
         )
+
+    def _feed_archives(self, category: Category | None, then: Record | None, archives: int) -> None:
+        """The archive documents (RFC 5005) that may read differently than before."""
+        key = category.slug if category else None
+        touched = set(range(1, archives + 1))
+        if then is not None:
+            touched = self._shelf.archives_touched(self._conn, key, then.change)
+            if archives != then.archives:  # the last one now says where the newer articles are
+                touched |= set(range(max(then.archives, 1), archives + 1))
+        for number in sorted(touched):
+            articles = self._shelf.in_archive(self._conn, key, number)
+            removals = self._shelf.removals(self._conn, key, archive=number, limit=self._entries)
+            feed = feed_of(
+                self._site,
+                self._naming,
+                category,
+                [self._entry(article) for article in articles],
+                archives=archives,
+                number=number,
+                removals=removals,
+                removed=max((each.at for each in removals), default=None),
+            )
+            self._write_feed(feed, key or ALL, "archive", str(number))
+
+    def _write_feed(self, feed: Feed, *folders: str) -> None:
+        for name, made in _FORMATS.items():
+            self._write(made(feed), *folders, name)
 
     def _family(self, category: Category | None) -> Family:
         link = self._pages.link
@@ -294,7 +341,7 @@ class _Build:
             [(category, list(map(self._entry, fresh))) for category, fresh in chosen.sections],
         )
         self._write(page, "index.html")
-        feeds = [feed_of(self._site, each, (), None) for each in (None, *everything)]
+        feeds = [feed_of(self._site, self._naming, each, ()) for each in (None, *everything)]
         self._write(opml(clean_line(self._site.title), feeds), "feeds.opml")
 
     def _entry(self, article: Article) -> Entry:
@@ -304,10 +351,15 @@ class _Build:
         path = inside(self._root, *parts)
         self._written += write_with_gzip(path, data) if packed else write_if_changed(path, data)
 
-    def _there(self, slug: str, last: int) -> bool:
-        pages = (f"{slug}/page/{number}/index.html" for number in range(1, last + 1))
+    def _there(self, slug: str, then: Record) -> bool:
+        pages = (f"{slug}/page/{number}/index.html" for number in range(1, then.last + 1))
         feeds = (f"{slug}/{name}" for name in (*_FORMATS, *_PAGES))
-        return self._all_there(*feeds, *pages)
+        archives = (
+            f"{slug}/archive/{number}/{name}"
+            for number in range(1, then.archives + 1)
+            for name in _FORMATS
+        )
+        return self._all_there(*feeds, *pages, *archives)
 
     def _all_there(self, *names: str) -> bool:
         return all((self._root / each).is_file() for name in names for each in (name, f"{name}.gz"))

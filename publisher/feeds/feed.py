@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
+from publisher.core.identity import feed_id
 from publisher.core.links import ALL, article_url, category_url, feeds_url, web_address
-from publisher.core.model import Article, Category, Enclosure, Image, Related, Site
+from publisher.core.model import Article, Category, Enclosure, Image, Related, Removal, Site
 from publisher.core.text import clean_line, without_controls
 from publisher.kit.reading import headline, picture, standfirst
 
@@ -49,8 +50,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """The newest entries of a category, or of all."""
+    """A document of a category's feed, or of that of all: its newest entries, or an archive."""
 
+    id: str
+    """The same on all documents, in every format, whatever becomes of slug, title and site."""
     slug: str
     title: str
     author: str
@@ -59,13 +62,34 @@ class Feed:
     language: str
     html_url: str
     """The archive page."""
-    rss_url: str
-    atom_url: str
-    json_url: str
+    url: str
+    """The folder of this document: one file in it for each format."""
+    current_url: str
+    """That of the newest entries."""
+    older_url: str
+    """That of the archive document with what is older (RFC 5005); empty where there is none."""
+    newer_url: str
+    """Of an archive document, the next newer one; empty where there is none."""
+    hubs: tuple[str, ...]
+    """Where readers may ask to be told of news (WebSub)."""
     icon_url: str
     """A square picture of 144 pixels, the most that RSS allows."""
     updated: datetime
     entries: tuple[Entry, ...]
+    removals: tuple[Removal, ...]
+    """What this document would hold if it had not been withdrawn or taken out."""
+
+    @property
+    def is_archive(self) -> bool:
+        return self.url != self.current_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What the ids of feeds are made of, besides the category."""
+
+    host: str
+    year: int
 
 
 def entry_of(article: Article, site: Site, titles: Mapping[str, str]) -> Entry:
@@ -103,33 +127,59 @@ def entry_of(article: Article, site: Site, titles: Mapping[str, str]) -> Entry:
 
 
 def feed_of(
-    site: Site, category: Category | None, entries: Sequence[Entry], removed: datetime | None
+    site: Site,
+    naming: Naming,
+    category: Category | None,
+    entries: Sequence[Entry],
+    *,
+    archives: int = 0,
+    number: int | None = None,
+    removals: Sequence[Removal] = (),
+    removed: datetime | None = None,
+    hubs: Sequence[str] = (),
 ) -> Feed:
-    """The feed of a category, of all for None. `removed`: when something last left it.
+    """A document of the feed of a category, of all for None.
 
-    Its date is that of its newest change, a removal included, so that an empty feed has one too.
+    `archives`: how many archive documents there are. `number`: which of them this is; None for that
+    of the newest entries. `removed`: when something last left it. Its date is that of its newest
+    change, a removal included, so that an empty feed has one too.
     """
     slug = category.slug if category else ALL
-    author = clean_line(site.title)
-    title = f"{clean_line(category.title)} – {author}" if category else author
+    first_slug = (category.first_slug if category else "") or slug
+    title = feed_title(site, category)
     base = category_url(site, slug)
+    older = archives if number is None else number - 1
+    newer = 0 if number is None or number == archives else number + 1
     moments = [entry.updated for entry in entries]
     if removed is not None:
         moments.append(removed.replace(microsecond=0))
     return Feed(
+        id=feed_id(naming.host, naming.year, first_slug),
         slug=slug,
         title=title,
-        author=author,
+        author=clean_line(site.title),
         description=clean_line(category.description if category else "") or title,
         language=(category.language if category else "") or site.language,
         html_url=base,
-        rss_url=base + "rss.xml",
-        atom_url=base + "atom.xml",
-        json_url=base + "feed.json",
+        url=base if number is None else archive_url(base, number),
+        current_url=base,
+        older_url=archive_url(base, older) if older else "",
+        newer_url=archive_url(base, newer) if newer else "",
+        hubs=tuple(hubs),
         icon_url=icon_url(site),
         updated=max(moments, default=LONG_AGO),
         entries=tuple(entries),
+        removals=tuple(removals),
     )
+
+
+def feed_title(site: Site, category: Category | None) -> str:
+    name = clean_line(site.title)
+    return f"{clean_line(category.title)} – {name}" if category else name
+
+
+def archive_url(base: str, number: int) -> str:
+    return f"{base}archive/{number}/"
 
 
 def icon_url(site: Site) -> str:

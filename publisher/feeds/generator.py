@@ -20,6 +20,9 @@ from publisher.feeds.feed import Feed
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 DC = "http://purl.org/dc/elements/1.1/"
 MEDIA = "http://search.yahoo.com/mrss/"
+_LINK = "{http://www.w3.org/2005/Atom}link"
+_HISTORY = "http://purl.org/syndication/history/1.0"  # RFC 5005
+_TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
 
 
 def rfc2822(moment: datetime) -> str:
@@ -52,6 +55,45 @@ class Added(BaseExtension):  # type: ignore[misc]  # feedgen has no types
         return entry
 
 
+class _Surroundings(BaseExtension):  # type: ignore[misc]  # feedgen has no types
+    """What feedgen cannot write of a feed: hubs, archive documents, what was removed."""
+
+    def __init__(self) -> None:
+        self.feed: Feed | None = None
+        self.file = ""
+        self.type = ""
+
+    def extend_atom(self, root: etree._Element) -> etree._Element:
+        self._add_links(root)
+        for removal in self.feed.removals if self.feed else ():
+            # RFC 6721. Declared where it stands: most feeds have none.
+            etree.SubElement(
+                root,
+                f"{{{_TOMBSTONES}}}deleted-entry",
+                {"ref": removal.id, "when": removal.at.isoformat(timespec="seconds")},
+                nsmap={"at": _TOMBSTONES},
+            )
+        return root
+
+    def extend_rss(self, root: etree._Element) -> etree._Element:
+        self._add_links(root[0])
+        return root
+
+    def _add_links(self, parent: etree._Element) -> None:
+        if (feed := self.feed) is None:
+            return
+        for hub in feed.hubs:
+            etree.SubElement(parent, _LINK, rel="hub", href=hub)
+        documents = {"prev-archive": feed.older_url, "next-archive": feed.newer_url}
+        if feed.is_archive:
+            documents["current"] = feed.current_url
+        for rel, url in documents.items():
+            if url:
+                etree.SubElement(parent, _LINK, rel=rel, href=url + self.file, type=self.type)
+        if feed.is_archive:
+            etree.SubElement(parent, f"{{{_HISTORY}}}archive", nsmap={"fh": _HISTORY})
+
+
 class _RssNames(BaseExtension):  # type: ignore[misc]  # feedgen has no types
     """Declares the namespaces that RSS items use, once, at the top."""
 
@@ -59,9 +101,11 @@ class _RssNames(BaseExtension):  # type: ignore[misc]  # feedgen has no types
         return {"dc": DC, "media": MEDIA}
 
 
-def generator_of(feed: Feed, self_url: str, self_type: str) -> FeedGenerator:
+def generator_of(feed: Feed, file: str, type_: str) -> FeedGenerator:
     """A feedgen feed with all that its RSS and its Atom have in common, but without entries."""
     made = FeedGenerator()
+    made.register_extension("surroundings", _Surroundings)
+    made.surroundings.feed, made.surroundings.file, made.surroundings.type = feed, file, type_
     made.register_extension("names", _RssNames, None, atom=False, rss=True)
     made.title(feed.title)
     made.description(feed.description)
@@ -71,7 +115,7 @@ def generator_of(feed: Feed, self_url: str, self_type: str) -> FeedGenerator:
     made.generator("publisher")  # no version: a new one would alter every feed
     # Also the logo of an Atom feed.
     made.image(feed.icon_url, feed.title, feed.html_url, width="144", height="144")
-    made.link(href=self_url, rel="self", type=self_type)
+    made.link(href=feed.url + file, rel="self", type=type_)
     made.link(href=feed.html_url, rel="alternate", type="text/html")  # last: it is RSS's own link
     return made
 

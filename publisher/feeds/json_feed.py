@@ -5,21 +5,24 @@ from datetime import datetime
 
 from publisher.feeds.feed import Entry, Feed, content_of
 
+FILE = "feed.json"
 TYPE = "application/feed+json"
 
 
 def json_feed(feed: Feed) -> bytes:
     """The same feed gives the same bytes."""
-    written = {
+    written: dict[str, object] = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title,
         "home_page_url": feed.html_url,
-        "feed_url": feed.json_url,
+        "feed_url": feed.url + FILE,
         "description": feed.description,
         "icon": feed.icon_url,
         "favicon": feed.icon_url,
         "language": feed.language,
         "authors": [{"name": feed.author}],
+        **({"next_url": feed.older_url + FILE} if feed.older_url else {}),
+        **({"hubs": [{"type": "WebSub", "url": hub} for hub in feed.hubs]} if feed.hubs else {}),
         "items": [_item(entry, feed) for entry in feed.entries],
     }
     return json.dumps(written, ensure_ascii=False).encode() + b"\n"

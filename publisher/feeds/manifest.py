@@ -23,6 +23,8 @@ class Record:
     """Hash of its title, description and the like."""
     last: int
     """The number of its newest full archive page, 0 for none."""
+    archives: int
+    """How many archive documents its feed has."""
     around: str
     """Hash of the other categories that its first page names."""
     months: Sequence[str]

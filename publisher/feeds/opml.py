@@ -22,7 +22,7 @@ def opml(title: str, feeds: Sequence[Feed]) -> bytes:
             title=feed.title,
             description=feed.description,
             language=feed.language,
-            xmlUrl=feed.rss_url,
+            xmlUrl=feed.url + "rss.xml",
             htmlUrl=feed.html_url,
         )
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)

@@ -13,7 +13,7 @@ from publisher.core.model import Category, Enclosure, Site
 from publisher.core.text import clean_line
 from publisher.feeds import archive, atom, json_feed, rss
 from publisher.feeds.about import news_article, with_territory
-from publisher.feeds.feed import Entry, feed_of, icon_url
+from publisher.feeds.feed import Entry, feed_title, icon_url
 from publisher.feeds.tree import Branch
 from publisher.kit.jinja import environment, rendered
 from publisher.kit.locale import direction, locale_of
@@ -181,7 +181,7 @@ class Pages:
             "follow.html",
             **self._of(category),
             nav=self._only(category),
-            feed=feed_of(self._site, category, (), None),
+            feeds=self._feeds(category),
         )
 
     def article(
@@ -248,15 +248,19 @@ class Pages:
 
     def _alternates(self, categories: Sequence[Category | None]) -> list[Mapping[str, str]]:
         """What a browser or a feed reader finds when it is given the page's address."""
-        feeds = [feed_of(self._site, each, (), None) for each in categories]
         return [
-            {"title": f"{feed.title} ({name})", "type": kind, "href": url}
-            for feed in feeds
-            for name, kind, url in (
-                ("RSS", rss.TYPE, feed.rss_url),
-                ("Atom", atom.TYPE, feed.atom_url),
-                ("JSON", json_feed.TYPE, feed.json_url),
-            )
+            {"title": f"{feed_title(self._site, each)} ({name})", "type": kind, "href": url}
+            for each in categories
+            for name, kind, url in self._feeds(each)
+        ]
+
+    def _feeds(self, category: Category | None) -> list[tuple[str, str, str]]:
+        """Name, media type and address of each format."""
+        base = category_url(self._site, category.slug if category else ALL)
+        return [
+            ("RSS", rss.TYPE, base + rss.FILE),
+            ("Atom", atom.TYPE, base + atom.FILE),
+            ("JSON Feed", json_feed.TYPE, base + json_feed.FILE),
         ]
 
     def _render(self, template: str, **facts: object) -> bytes:

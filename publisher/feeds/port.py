@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from publisher.core.model import Article, Category
+from publisher.core.model import Article, Category, Removal
 
 
 class Shelf(Protocol):
@@ -34,6 +34,23 @@ class Shelf(Protocol):
 
     def last_removal(self, conn: Connection, slug: str | None) -> datetime | None:
         """When an article was last withdrawn or taken out."""
+
+    def removals(
+        self, conn: Connection, slug: str | None, *, archive: int | None, limit: int
+    ) -> list[Removal]:
+        """What left an archive document; for None, what would else be among the newest."""
+
+    def archives(self, conn: Connection, slug: str | None) -> int:
+        """How many archive documents a feed has: they are numbered from 1."""
+
+    def archives_touched(self, conn: Connection, slug: str | None, since: int) -> set[int]:
+        """Those that may read differently than at change `since`."""
+
+    def in_archive(self, conn: Connection, slug: str | None, number: int) -> list[Article]:
+        """The articles of an archive document that are still public, the newest first."""
+
+    def naming(self, conn: Connection) -> tuple[str, int]:
+        """Host and year in the ids of articles and feeds."""
 
     def changed_since(self, conn: Connection, since: int) -> Iterator[list[Article]]:
         """What was or is public and changed after `since`, in batches; also the withdrawn."""

@@ -7,13 +7,14 @@ from feedgen.entry import FeedEntry
 from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of
 from publisher.feeds.generator import DC, MEDIA, added_to, generator_of
 
+FILE = "rss.xml"
 TYPE = "application/rss+xml"
 _TTL = 10  # minutes a reader may wait between looks
 
 
 def rss(feed: Feed) -> bytes:
     """The same feed gives the same bytes."""
-    made = generator_of(feed, feed.rss_url, TYPE)
+    made = generator_of(feed, FILE, TYPE)
     made.ttl(_TTL)
     for entry in feed.entries:
         _write(entry, feed, made.add_entry(order="append"))

@@ -24,14 +24,13 @@ from publisher.core.identity import RESERVED, mint_article_id, possible_slugs
 from publisher.core.intake import Known, Version
 from publisher.core.model import DeliveryState
 from publisher.errors import NotFoundError
-from publisher.store import categories, counter, memberships, totals
+from publisher.store import categories, counter, memberships, naming, totals
 from publisher.store.keys import below
 from publisher.store.tables import (
     UtcDateTime,
     article,
     delivery,
     membership,
-    meta,
     subscription,
     variant_article,
 )
@@ -113,8 +112,8 @@ def add(
     """
     if not new:
         return []
-    naming = _naming(conn, host, now)
-    ids = [mint_article_id(*naming, secrets.token_hex(8)) for _ in new]
+    host_and_year = naming.ensure(conn, host, now)
+    ids = [mint_article_id(*host_and_year, secrets.token_hex(8)) for _ in new]
     rows = [
         {
             "id": article_id,
@@ -295,14 +294,3 @@ def _some(values: Iterable[str]) -> Iterator[list[str]]:
     ordered = sorted(values)
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]
-
-
-def _naming(conn: Connection, host: str, now: datetime) -> tuple[str, int]:
-    """Host and year of all ids: those of the first use, so that a change of domain moves none."""
-    stored = dict(
-        conn.execute(select(meta.c.key, meta.c.value).where(meta.c.key.in_(["host", "year"]))).all()
-    )
-    if not stored:
-        stored = {"host": host, "year": str(now.year)}
-        conn.execute(insert(meta), [{"key": key, "value": stored[key]} for key in stored])
-    return stored["host"], int(stored["year"])

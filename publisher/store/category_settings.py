@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from publisher.core.identity import category_key
 from publisher.core.model import ConfiguredCategory
-from publisher.store import categories, counter
+from publisher.store import categories, counter, feed_archives
 from publisher.store.tables import category, membership, newsletter, subscription
 
 
@@ -116,6 +116,10 @@ def _move(conn: Connection, former: str, slug: str) -> None:
         return
     if row.moved_to == slug:
         return
+    if _is_empty(conn, slug):
+        _take_over_feed(conn, former, slug)
+    else:
+        feed_archives.forget(conn, former)
     theirs = select(membership.c.article_id).where(membership.c.category == slug)
     conn.execute(
         delete(membership).where(
@@ -128,6 +132,26 @@ def _move(conn: Connection, former: str, slug: str) -> None:
     conn.execute(update(category).where(category.c.slug == former).values(moved_to=slug))
     conn.execute(update(category).where(category.c.moved_to == former).values(moved_to=slug))
     categories.stamp(conn, [former, slug], counter.take(conn))
+
+
+def _is_empty(conn: Connection, slug: str) -> bool:
+    return (
+        conn.execute(select(membership.c.category).where(membership.c.category == slug)).first()
+        is None
+    )
+
+
+def _take_over_feed(conn: Connection, former: str, slug: str) -> None:
+    """To a feed reader it is the same feed under another address.
+
+    They exchange their first slugs, so that no two feeds ever have one id.
+    """
+    rows = conn.execute(select(category).where(category.c.slug.in_([former, slug])))
+    first = {row.slug: row.first_slug or row.slug for row in rows}
+    for each, other in ((former, slug), (slug, former)):
+        conn.execute(
+            update(category).where(category.c.slug == each).values(first_slug=first[other])
+        )
 
 
 def _rename_in_choices(conn: Connection, table: Table, former: str, slug: str) -> None:

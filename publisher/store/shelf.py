@@ -17,8 +17,9 @@ from sqlalchemy import (
     select,
 )
 
-from publisher.core.model import Article, Category
+from publisher.core.model import Article, Category, Removal
 from publisher.store import counter
+from publisher.store import naming as naming_of_ids
 from publisher.store.rows import article_from_row
 from publisher.store.tables import article, category, membership
 
@@ -45,6 +46,7 @@ def categories(conn: Connection) -> list[Category]:
             description=row.description,
             language=row.language,
             parent=row.parent,
+            first_slug=row.first_slug or "",
             change=row.change,
         )
         for row in conn.execute(statement)
@@ -115,6 +117,66 @@ def last_removal(conn: Connection, slug: str | None) -> datetime | None:
     return max(moments, default=None)
 
 
+def removals(
+    conn: Connection, slug: str | None, *, archive: int | None, limit: int
+) -> list[Removal]:
+    """What left an archive document, the latest first; for None, what would be among the newest
+    `limit` articles if it had not left."""
+    place = _place(slug)
+    gone_at = (
+        [article.c.withdrawn_at]
+        if slug is None
+        else [
+            article.c.withdrawn_at,
+            membership.c.removed_at,
+        ]
+    )
+    statement = _with_places(slug, article.c.id, *gone_at, place.label("place")).where(
+        or_(*(each.is_not(None) for each in gone_at))
+    )
+    if archive is not None:
+        statement = statement.where(_archive(slug) == archive)
+    else:
+        live = _members(slug).with_only_columns(place.label("place"))
+        edge = conn.execute(live.order_by(place.desc()).offset(limit - 1).limit(1)).scalar()
+        if edge is not None:
+            statement = statement.where(place > edge)
+        statement = statement.limit(limit)
+    rows = conn.execute(statement.order_by(place.desc(), article.c.id.desc()))
+    return [
+        Removal(id=row.id, at=max(moment for moment in row[1:-1] if moment is not None))
+        for row in rows
+    ]
+
+
+def archives(conn: Connection, slug: str | None) -> int:
+    """How many archive documents a feed has: they are numbered from 1."""
+    archive = _archive(slug)
+    found = conn.execute(_with_places(slug, func.max(archive))).scalar()
+    return int(found or 0)
+
+
+def archives_touched(conn: Connection, slug: str | None, since: int) -> set[int]:
+    """Those that may read differently than at change `since`."""
+    archive = _archive(slug)
+    touched = _with_places(slug, archive).where(article.c.change > since, archive.is_not(None))
+    return set(conn.execute(touched.distinct()).scalars())
+
+
+def in_archive(conn: Connection, slug: str | None, number: int) -> list[Article]:
+    """The articles of an archive document that are still public, by place, the newest first."""
+    place = _place(slug)
+    held = _members(slug).where(_archive(slug) == number)
+    return _read(conn, held.order_by(place.desc(), article.c.id.desc()))
+
+
+def naming(conn: Connection) -> tuple[str, int]:
+    """Host and year in the ids of articles and feeds."""
+    known = naming_of_ids.find(conn)
+    assert known is not None  # kept when the program first opened the database
+    return known
+
+
 def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Article]:
     """These articles, public or not, by id."""
     return {each.id: each for each in _read(conn, select(article).where(article.c.id.in_(ids)))}
@@ -158,6 +220,21 @@ def _members(slug: str | None) -> Select[Any]:  # Any: a row of `article`
         membership.c.place.is_not(None),
         membership.c.removed_at.is_(None),
     )
+
+
+def _with_places(slug: str | None, *columns: ColumnElement[Any]) -> Select[Any]:  # Any: those
+    """Of all that has or had a place in a category (in all for None)."""
+    if slug is None:
+        return select(*columns).where(article.c.seq.is_not(None))
+    return (
+        select(*columns)
+        .join_from(article, membership)
+        .where(membership.c.category == slug, membership.c.place.is_not(None))
+    )
+
+
+def _archive(slug: str | None) -> ColumnElement[int | None]:
+    return article.c.archive if slug is None else membership.c.archive
 
 
 def _place(slug: str | None) -> ColumnElement[int]:

@@ -109,6 +109,7 @@ category = Table(
     Column("language", Text, nullable=False, default=""),
     Column("parent", Text),
     Column("moved_to", Text),  # what it became; its name and old addresses lead there
+    Column("first_slug", Text),  # of its feed, whose id is made of it; null: its own
     Column("retired", Boolean, nullable=False, default=False),
     Column("change", BigInteger, nullable=False, default=0, index=True),
 )
@@ -143,6 +144,7 @@ article = Table(
     Column("withdrawn_at", UtcDateTime),
     Column("withdrawn_by", Text, nullable=False, default=""),  # source or operator
     Column("too_old", Boolean, nullable=False, default=False),  # on arrival: never mailed
+    Column("archive", Integer),  # the archive document of the feed of all; null: in none yet
     UniqueConstraint("source", "source_key", name="uq_article_source"),
     # In the order in which they become public: thousands may wait, and a few go at a time.
     Index(
@@ -155,6 +157,7 @@ article = Table(
         sqlite_where=_WAITING,
         postgresql_where=_WAITING,
     ),
+    Index("ix_article_archive", "archive", "seq"),
 )
 
 membership = Table(
@@ -165,7 +168,9 @@ membership = Table(
     Column("position", Integer, nullable=False, default=0),  # the order the article names them in
     Column("place", BigInteger),  # the article's seq; on a later move the counter then
     Column("removed_at", UtcDateTime),
+    Column("archive", Integer),  # the archive document of this category's feed that holds it
     Index("ix_membership_place", "category", "place"),
+    Index("ix_membership_archive", "category", "archive", "place"),
 )
 
 # What a text-page article says, as hashes: how the matcher finds whom to compare with.

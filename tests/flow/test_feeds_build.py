@@ -19,7 +19,7 @@ from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import build as building
 from publisher.feeds.build import Built, Output, build
 from publisher.kit.resources import folder
-from publisher.store import shelf
+from publisher.store import naming, shelf
 from publisher.store.tables import article, category, counter, membership, metadata
 
 
@@ -205,6 +205,7 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
     metadata.create_all(engine)
     with engine.begin() as conn:
         conn.execute(insert(counter).values(id=1, n=0, low=0, texts=0))
+        naming.ensure(conn, "news.example", DAWN)
         yield Paper(conn, tmp_path / "feeds")
     engine.dispose()
 

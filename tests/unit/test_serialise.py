@@ -14,7 +14,7 @@ from lxml import etree
 
 from publisher.core.model import Article, Category, Enclosure, Image, Related, Site
 from publisher.feeds.atom import atom
-from publisher.feeds.feed import LONG_AGO, Feed, entry_of, feed_of
+from publisher.feeds.feed import LONG_AGO, Feed, Naming, entry_of, feed_of
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.opml import opml
 from publisher.feeds.rss import rss
@@ -63,10 +63,12 @@ ABROAD = replace(
     seq=2,
 )
 
+NAMING = Naming(host="news.example", year=2026)
+
 
 def feed(*articles: Article, category: Category | None = CITY, site: Site = SITE) -> Feed:
     entries = [entry_of(article, site, TITLES) for article in articles]
-    return feed_of(site, category, entries, None)
+    return feed_of(site, NAMING, category, entries)
 
 
 def parsed(data: bytes) -> feedparser.FeedParserDict:
@@ -221,9 +223,12 @@ def test_entries_changed_in_the_same_second_keep_apart_and_keep_their_dates():
 
 def test_an_empty_feed_is_dated_by_what_left_it():
     gone = MORNING + timedelta(days=2)
-    assert feed_of(SITE, CITY, (), gone).updated == gone
-    assert feed_of(SITE, CITY, (), None).updated == LONG_AGO
-    assert parsed(atom(feed_of(SITE, CITY, (), gone))).feed.updated == "2026-11-22T07:00:00+00:00"
+    assert feed_of(SITE, NAMING, CITY, (), removed=gone).updated == gone
+    assert feed_of(SITE, NAMING, CITY, ()).updated == LONG_AGO
+    assert (
+        parsed(atom(feed_of(SITE, NAMING, CITY, (), removed=gone))).feed.updated
+        == "2026-11-22T07:00:00+00:00"
+    )
 
 
 def test_json_feed():

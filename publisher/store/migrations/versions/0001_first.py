@@ -40,11 +40,13 @@ def upgrade() -> None:
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("withdrawn_by", TEXT, nullable=False),
         sa.Column("too_old", sa.Boolean(), nullable=False),
+        sa.Column("archive", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_article")),
         sa.UniqueConstraint("seq", name=op.f("uq_article_seq")),
         sa.UniqueConstraint("slug", name=op.f("uq_article_slug")),
         sa.UniqueConstraint("source", "source_key", name="uq_article_source"),
     )
+    op.create_index("ix_article_archive", "article", ["archive", "seq"], unique=False)
     op.create_index(op.f("ix_article_change"), "article", ["change"], unique=False)
     op.create_index(op.f("ix_article_content_hash"), "article", ["content_hash"], unique=False)
     op.create_index(
@@ -64,6 +66,7 @@ def upgrade() -> None:
         sa.Column("language", TEXT, nullable=False),
         sa.Column("parent", TEXT, nullable=True),
         sa.Column("moved_to", TEXT, nullable=True),
+        sa.Column("first_slug", TEXT, nullable=True),
         sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_category")),
@@ -160,6 +163,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("place", sa.BigInteger(), nullable=True),
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("archive", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["article_id"],
             ["article.id"],
@@ -170,6 +174,9 @@ def upgrade() -> None:
             ["category"], ["category.slug"], name=op.f("fk_membership_category"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("article_id", "category", name=op.f("pk_membership")),
+    )
+    op.create_index(
+        "ix_membership_archive", "membership", ["category", "archive", "place"], unique=False
     )
     op.create_index("ix_membership_place", "membership", ["category", "place"], unique=False)
     op.create_table(
