@@ -243,6 +243,7 @@ class App:
             entries=self.settings.feeds.entries,
             site=self.site,
             templates=(self.settings.path("templates/web"),),
+            hubs=self.settings.feeds.hubs,
         )
 
     # articles → editions

@@ -89,6 +89,7 @@ class Daemon:
                 site=app.site,
                 feeds=app.output.directory,
                 media_from=app.settings.media_from,
+                hubs=app.settings.feeds.hubs,
                 store=web_store,
                 past=web_store,
                 keys=app.keys.all,

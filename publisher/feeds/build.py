@@ -48,6 +48,8 @@ class Output:
     """Articles in a feed."""
     templates: tuple[Path, ...] = ()
     """The operator's own template folders, looked into before ours."""
+    hubs: tuple[str, ...] = ()
+    """Where readers can have themselves told of new entries (WebSub)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class _Build:
         self._site = output.site
         self._root = output.directory
         self._entries = output.entries
+        self._hubs = output.hubs
         self._folders = (*output.templates, folder("templates/web"))
         self._head = shelf.head(conn)
         self._categories = {each.slug: each for each in shelf.categories(conn)}
@@ -125,7 +128,7 @@ class _Build:
     def _remembered(self) -> Manifest:
         """What was built before, as far as it still holds."""
         files = manifest.mark_of_files(self._folders)
-        facts = (__version__, self._site, self._entries, archive.PAGE, files)
+        facts = (__version__, self._site, self._entries, self._hubs, archive.PAGE, files)
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._root, fingerprint)
         # A category's title stands on pages of articles too, and with their entries in other
