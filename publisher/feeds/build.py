@@ -224,6 +224,7 @@ class _Build:
         removed = self._shelf.last_removal(self._conn, key)
         feed = feed_of(self._site, category, entries[: self._entries], removed)
         files = {name: made(feed) for name, made in _FORMATS.items()}
+        feeds = {name: manifest.mark_of_bytes(data) for name, data in files.items()}
         touched = self._pages_touched(key, then, last)
         months = [*(then.months if then else ())[: touched.start - 1]]
         months += self._archive(slug, category, touched, last)
@@ -236,7 +237,13 @@ class _Build:
         self._remove_pages(slug, last)
         about = self._abouts[slug]
         return Record(
-            change=change, count=count, about=about, last=last, around=around, months=months
+            change=change,
+            count=count,
+            about=about,
+            last=last,
+            around=around,
+            months=months,
+            feeds=feeds,
         )
 
     def _family(self, category: Category | None) -> Family:
