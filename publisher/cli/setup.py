@@ -65,12 +65,11 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         who = f"{each.domain} through {each.relay}" if each.domain else each.relay
         say(f"refused        by {who} until {each.until:%Y-%m-%d %H:%M} UTC: {each.reason}")
     for hub in now.hubs:
-        waiting = f"{hub.waiting} to be told" if hub.waiting else ""
-        if hub.next_attempt_at and hub.reply:
-            waiting += f", next {hub.next_attempt_at:%Y-%m-%d %H:%M} UTC"
-        given_up = f"{hub.given_up} given up until the next change" if hub.given_up else ""
-        feeds = "; ".join(filter(None, (waiting, given_up)))
-        say(f"hub            {hub.hub}: {feeds}{': ' if hub.reply else ''}{hub.reply}")
+        told = [f"{counted(hub.waiting, 'feed')} to be told of"] if hub.waiting else []
+        if hub.next_attempt_at:
+            told += [f"next at {hub.next_attempt_at:%Y-%m-%d %H:%M} UTC"]
+        told += [f"{hub.given_up} given up until they change"] if hub.given_up else []
+        say(f"hub            {hub.hub}: {', '.join(told)}{': ' if hub.reply else ''}{hub.reply}")
     say(f"quarantine     {now.quarantined or 'nothing'}")
     for one in now.quarantine:
         item = f" ({one.item})" if one.item else ""

@@ -1,12 +1,12 @@
 """Asks other servers over HTTP, bounding how long they may take and how much they may say."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
-from urllib.parse import urlsplit
 
 import httpx2
 
@@ -90,4 +90,6 @@ def _trusted() -> ssl.SSLContext:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2] or url
+    """Where it leads, without user and password; also of what is no address."""
+    place = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    return place.rpartition("@")[2] or url
