@@ -70,7 +70,7 @@ _KIND_OF: dict[str, Kind] = {
     WordPressSource.name: "wordpress",
 }
 
-_OTHERS_BUILD = timedelta(seconds=3)
+_OTHERS_BUILD = timedelta(seconds=5)
 """In which every machine has noticed what is new and built its feeds."""
 
 
