@@ -209,6 +209,15 @@ def test_a_version_that_comes_while_the_hub_is_told_is_told_too(
     assert desk.tell() == [(RSS, "b")]
 
 
+def test_what_was_seen_before_a_newer_version_came_is_not_claimed(desk: Desk) -> None:
+    desk.build(1, rss="a")
+    seen = desk.due()
+    assert seen
+    desk.build(2, rss="b")
+    assert desk.take(seen) is None
+    assert desk.tell() == [(RSS, "b")]
+
+
 def test_what_the_hub_may_have_seen_is_overwritten(desk: Desk) -> None:
     """It fetched the version in between, and must hear that the former one is back."""
     desk.build(1, rss="a")
