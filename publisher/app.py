@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 
 from publisher.core import tokens
 from publisher.core.addresses import parse_mailbox
+from publisher.core.links import ALL, category_url
 from publisher.core.model import Newsletter, Site
 from publisher.core.standing import pause_reason
 from publisher.delivery.carriers import Post
 from publisher.delivery.worker import Totals, Worker
 from publisher.errors import NotFoundError, TransientError, UnreadableError
+from publisher.feeds import websub
 from publisher.feeds.build import Built, Output, build
 from publisher.feeds.removal import remove
 from publisher.kit import resources, secret
@@ -47,6 +49,7 @@ from publisher.store import (
     memberships,
     naming,
     newsletters,
+    pings,
     publication,
     quarantine,
     readership,
@@ -68,6 +71,9 @@ _KIND_OF: dict[str, Kind] = {
     ArchivePageSource.name: "archive-page",
     WordPressSource.name: "wordpress",
 }
+
+_OTHERS_BUILD = timedelta(seconds=5)
+"""In which every machine has noticed what is new and built its feeds."""
 
 
 def utc_now() -> datetime:
@@ -113,6 +119,13 @@ class App:
                 naming.ensure(conn, urlsplit(self.site.url).hostname or "localhost", self.clock())
                 newsletters.settle(conn, offered, self.clock())
                 category_settings.settle(conn, sections)
+        with self.db.read() as conn:
+            slugs = [ALL, *(each.slug for each in shelf.categories(conn))]
+            folders = [category_url(self.site, slug) for slug in slugs]
+            strangers = pings.strangers(conn, self.settings.feeds.hubs, folders)
+        if strangers:
+            with self.db.write() as conn:
+                pings.forget(conn, strangers)
 
     def close(self) -> None:
         self.press.close()
@@ -241,6 +254,7 @@ class App:
             built = build(conn, shelf, self.output)
         with self.db.read() as conn:
             remove(self.output.directory, category_settings.gone(conn))
+        self._note_pings()
         return built
 
     def _close_archives(self) -> None:
@@ -256,6 +270,24 @@ class App:
                     more = feed_archives.close(conn, slug, size)
         self._archives_closed_at = head
 
+    def _note_pings(self) -> None:
+        """Let the hubs be told of the feeds that changed, also by a build that was killed.
+
+        Elsewhere the same feeds may be built a moment later, and a hub may ask there.
+        """
+        hubs = self.settings.feeds.hubs
+        feeds = websub.feeds_in(self.output.directory, self.site) if hubs else {}
+        with self.db.read() as conn:
+            if pings.is_noted(conn, hubs, feeds):
+                return
+        delay = timedelta() if self.db.is_sqlite else _OTHERS_BUILD
+        with self.db.write() as conn:
+            pings.note(conn, hubs, feeds, self.clock() + delay)
+
+    @cached_property
+    def pinger(self) -> websub.Pinger:
+        return websub.Pinger(db=self.db, book=pings, clock=self.clock)
+
     @cached_property
     def output(self) -> Output:
         return Output(
@@ -263,6 +295,7 @@ class App:
             entries=self.settings.feeds.entries,
             site=self.site,
             templates=(self.settings.path("templates/web"),),
+            hubs=self.settings.feeds.hubs,
         )
 
     # articles → editions

@@ -10,6 +10,7 @@ from publisher.app import App
 from publisher.core.relay import Relay
 from publisher.delivery.connection import Connection
 from publisher.errors import ConfigurationError, NotFoundError
+from publisher.kit.fetch import fetch
 
 
 def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -19,6 +20,8 @@ def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "signing key", partial(_keys, app)
     for source in app.settings.sources:
         yield f"source {source.path}", partial(_source, app, source.path)
+    for hub in app.settings.feeds.hubs:
+        yield f"hub {hub}", partial(_hub, hub)
     for each in app.newsletters.values():
         yield f"newsletter {each.slug}", partial(_newsletter, app, each.slug)
     for relay in app.settings.relays:
@@ -49,6 +52,11 @@ def _source(app: App, path: str) -> str:
     if not os.access(found, os.R_OK):
         raise ConfigurationError(f"{found} cannot be read")
     return str(found)
+
+
+def _hub(url: str) -> str:
+    fetch(url, method="HEAD")  # what it answers to that tells nothing of pings
+    return "answers"
 
 
 def _newsletter(app: App, slug: str) -> str:

@@ -6,6 +6,7 @@ import resource
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -62,6 +63,13 @@ class Daemon:
         }
         self._publishing = Step("publish", self._publish)
         self._taking_back = Step("take back", self._take_back)
+        hubs = app.settings.feeds.hubs
+        # A thread for each: one that does not answer must not hold up another, nor anything else.
+        threads = ThreadPoolExecutor(max(len(hubs), 1), "ping")
+        self._pinging = [
+            Step(f"ping {hub}", partial(app.pinger.ping, hub, self._stop.is_set), threads)
+            for hub in hubs
+        ]
         self._unread = set(self._sources)
         self._taking: set[Path] = set()
         self._begun = time.monotonic()
@@ -89,6 +97,7 @@ class Daemon:
                 site=app.site,
                 feeds=app.output.directory,
                 media_from=app.settings.media_from,
+                hubs=app.settings.feeds.hubs,
                 store=web_store,
                 past=web_store,
                 keys=app.keys.all,
@@ -126,6 +135,8 @@ class Daemon:
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         if self._worker and not self._app.db.is_sqlite:
             ticks.every(_RESCAN, self._taking_back)
+        for pinging in self._pinging:
+            ticks.every(_SECOND, pinging)
         for taking in self._sources.values():
             ticks.every(_RESCAN, taking)
         return ticks

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -30,9 +31,13 @@ class Step:
     What it raises is a line in the log, not the daemon's end; the same trouble is told once.
     """
 
-    def __init__(self, name: str, work: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, work: Callable[[], object], threads: Executor | None = None
+    ) -> None:
+        """`threads`: of its own, for work that may wait long on somebody else."""
         self.name = name
         self._work = work
+        self._threads = threads
         self._turn = asyncio.Lock()
         self.trouble = ""
         """Why it could not be done the last time."""
@@ -41,7 +46,7 @@ class Step:
         """Whether it could be done."""
         async with self._turn:
             try:
-                await asyncio.to_thread(self._work)
+                await asyncio.get_running_loop().run_in_executor(self._threads, self._work)
             except Exception as error:
                 self._tell(error)
                 return False

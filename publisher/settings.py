@@ -102,6 +102,9 @@ class Database(_Table):
 class Feeds(_Table):
     directory: Line = "feeds"
     entries: Annotated[int, _number(1, 1000)] = 50
+    hubs: Annotated[
+        tuple[Annotated[str, AfterValidator(checks.hub)], ...], AfterValidator(checks.each_once)
+    ] = ()
 
 
 class Web(_Table):

@@ -64,6 +64,12 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     for each in now.refusals:
         who = f"{each.domain} through {each.relay}" if each.domain else each.relay
         say(f"refused        by {who} until {each.until:%Y-%m-%d %H:%M} UTC: {each.reason}")
+    for hub in now.hubs:
+        told = [f"{counted(hub.waiting, 'feed')} to be told of"] if hub.waiting else []
+        if hub.next_attempt_at:
+            told += [f"next at {hub.next_attempt_at:%Y-%m-%d %H:%M} UTC"]
+        told += [f"{hub.given_up} given up until they change"] if hub.given_up else []
+        say(f"hub            {hub.hub}: {', '.join(told)}{': ' if hub.reply else ''}{hub.reply}")
     say(f"quarantine     {now.quarantined or 'nothing'}")
     for one in now.quarantine:
         item = f" ({one.item})" if one.item else ""

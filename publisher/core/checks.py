@@ -187,6 +187,22 @@ def base_url(value: str) -> str:
     return web_url(value).rstrip("/")
 
 
+def hub(value: str) -> str:
+    """As `web_url`, always with a path, and it may have a query."""
+    address, mark, query = value.partition("?")
+    try:
+        found = web_url(address)
+    except ValueError:
+        found = ""
+    if not found or _NOT_IN_URLS.search(query) or "#" in query:
+        raise ValueError(
+            f"{_without_login(value)!r} is not the address of a hub, like 'https://hub.example/' "
+            "(http or https, a host, no user and no #)"
+        )
+    path = "" if urlsplit(found).path else "/"
+    return f"{found}{path}{mark}{quote(query, safe=_PATH_CHARACTERS + '?')}"
+
+
 def origin(value: str) -> str:
     """Scheme, host and port alone, like https://images.news.example; or `*` for everywhere."""
     if value == "*":

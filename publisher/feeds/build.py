@@ -17,25 +17,19 @@ from publisher.core.model import Article, Category, Site
 from publisher.core.text import clean_line
 from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import archive, manifest
-from publisher.feeds.atom import FILE as ATOM_FILE
-from publisher.feeds.atom import atom
+from publisher.feeds.documents import FORMATS, Documents
 from publisher.feeds.feed import Entry, Feed, Naming, entry_of, feed_of
 from publisher.feeds.front import front
-from publisher.feeds.json_feed import FILE as JSON_FILE
-from publisher.feeds.json_feed import json_feed
 from publisher.feeds.manifest import Manifest, Record
 from publisher.feeds.opml import opml
 from publisher.feeds.pages import Family, Link, Pages
 from publisher.feeds.port import Shelf
-from publisher.feeds.rss import FILE as RSS_FILE
-from publisher.feeds.rss import rss
 from publisher.feeds.tree import Tree
 from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
 from publisher.kit.resources import folder
 
 _log = structlog.get_logger()
 
-_FORMATS = {RSS_FILE: rss, ATOM_FILE: atom, JSON_FILE: json_feed}
 _PAGES = ("index.html", "follow/index.html")
 _NAV = 10  # sections that fit beside each other at the top of a page
 _PACKED = {".css", ".svg", ".txt"}  # what else lies in static/ is compressed as it is
@@ -51,6 +45,8 @@ class Output:
     """Articles in a feed."""
     templates: tuple[Path, ...] = ()
     """The operator's own template folders, looked into before ours."""
+    hubs: tuple[str, ...] = ()
+    """Where readers can have themselves told of new entries (WebSub)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +83,7 @@ class _Build:
         host, year = shelf.naming(conn)
         self._naming = Naming(host=host, year=year)
         self._entries = output.entries
+        self._hubs = output.hubs
         self._folders = (*output.templates, folder("templates/web"))
         self._head = shelf.head(conn)
         self._categories = {each.slug: each for each in shelf.categories(conn)}
@@ -130,7 +127,8 @@ class _Build:
     def _remembered(self) -> Manifest:
         """What was built before, as far as it still holds."""
         files = manifest.mark_of_files(self._folders)
-        facts = (__version__, self._site, self._naming, self._entries, archive.PAGE, files)
+        kept = (self._site, self._naming, self._entries, self._hubs)
+        facts = (__version__, *kept, archive.PAGE, files)
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._root, fingerprint)
         # A category's title stands on pages of articles too, and with their entries in other
@@ -139,6 +137,18 @@ class _Build:
             self._abouts.get(slug) != record.about for slug, record in then.categories.items()
         )
         return Manifest(fingerprint=fingerprint) if renamed else then
+
+    @cached_property
+    def _documents(self) -> Documents:
+        return Documents(
+            conn=self._conn,
+            shelf=self._shelf,
+            site=self._site,
+            naming=self._naming,
+            entries=self._entries,
+            hubs=self._hubs,
+            entry=self._entry,
+        )
 
     @cached_property
     def _pages(self) -> Pages:
@@ -223,19 +233,11 @@ class _Build:
         last, index = archive.full_pages(count), archive.on_index(count)
         newest = self._shelf.newest(self._conn, key, max(self._entries, index))
         entries = [self._entry(article) for article in newest]
-        archives = self._shelf.archives(self._conn, key)
-        self._feed_archives(category, then, archives)
-        removals = self._shelf.removals(self._conn, key, archive=None, limit=self._entries)
-        feed = feed_of(
-            self._site,
-            self._naming,
-            category,
-            entries[: self._entries],
-            archives=archives,
-            removals=removals,
-            removed=self._shelf.last_removal(self._conn, key),
-        )
-        self._write_feed(feed, slug)
+        archives = self._documents.count(category)
+        built, since = (then.archives, then.change) if then else (0, -1)
+        for number, old in self._documents.archived(category, archives, built=built, since=since):
+            self._write_feed(old, slug, "archive", str(number))
+        feeds = self._write_feed(self._documents.newest(category, entries, archives), slug)
         touched = self._pages_touched(key, then, last)
         months = [*(then.months if then else ())[: touched.start - 1]]
         months += self._archive(slug, category, touched, last)
@@ -254,34 +256,15 @@ class _Build:
             around=around,
             archives=archives,
             months=months,
+            feeds=feeds,
         )
 
-    def _feed_archives(self, category: Category | None, then: Record | None, archives: int) -> None:
-        """The archive documents (RFC 5005) that may read differently than before."""
-        key = category.slug if category else None
-        touched = set(range(1, archives + 1))
-        if then is not None:
-            touched = self._shelf.archives_touched(self._conn, key, then.change)
-            if archives != then.archives:  # the last one now says where the newer articles are
-                touched |= set(range(max(then.archives, 1), archives + 1))
-        for number in sorted(touched):
-            articles = self._shelf.in_archive(self._conn, key, number)
-            removals = self._shelf.removals(self._conn, key, archive=number, limit=self._entries)
-            feed = feed_of(
-                self._site,
-                self._naming,
-                category,
-                [self._entry(article) for article in articles],
-                archives=archives,
-                number=number,
-                removals=removals,
-                removed=max((each.at for each in removals), default=None),
-            )
-            self._write_feed(feed, key or ALL, "archive", str(number))
-
-    def _write_feed(self, feed: Feed, *folders: str) -> None:
-        for name, made in _FORMATS.items():
-            self._write(made(feed), *folders, name)
+    def _write_feed(self, feed: Feed, *folders: str) -> dict[str, str]:
+        """In every format; a hash of each file."""
+        files = {name: made(feed) for name, made in FORMATS.items()}
+        for name, data in files.items():
+            self._write(data, *folders, name)
+        return {name: manifest.mark_of_bytes(data) for name, data in files.items()}
 
     def _family(self, category: Category | None) -> Family:
         link = self._pages.link
@@ -353,11 +336,11 @@ class _Build:
 
     def _there(self, slug: str, then: Record) -> bool:
         pages = (f"{slug}/page/{number}/index.html" for number in range(1, then.last + 1))
-        feeds = (f"{slug}/{name}" for name in (*_FORMATS, *_PAGES))
+        feeds = (f"{slug}/{name}" for name in (*FORMATS, *_PAGES))
         archives = (
             f"{slug}/archive/{number}/{name}"
             for number in range(1, then.archives + 1)
-            for name in _FORMATS
+            for name in FORMATS
         )
         return self._all_there(*feeds, *pages, *archives)
 

@@ -29,6 +29,8 @@ class Record:
     """Hash of the other categories that its first page names."""
     months: Sequence[str]
     """Of each numbered page from 1 on, as `archive.months_on` tells them."""
+    feeds: Mapping[str, str]
+    """A hash of each of its feeds, by file name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +64,24 @@ def mark_of_files(folders: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+def mark_of_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
 def load(folder: Path, fingerprint: str) -> Manifest:
     """What was built there with the same fingerprint; an empty one if that is not known."""
+    found = read(folder)
+    return found if found.fingerprint == fingerprint else Manifest(fingerprint=fingerprint)
+
+
+def read(folder: Path) -> Manifest:
+    """What was built there; an empty one if that is not known."""
     try:
         told = json.loads((folder / _NAME).read_bytes())
         records = {slug: Record(**record) for slug, record in told.pop("categories").items()}
-        found = Manifest(categories=records, **told)
+        return Manifest(categories=records, **told)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Manifest(fingerprint=fingerprint)
-    return found if found.fingerprint == fingerprint else Manifest(fingerprint=fingerprint)
+        return Manifest(fingerprint="")
 
 
 def save(folder: Path, manifest: Manifest) -> None:

@@ -11,6 +11,7 @@ from publisher.core.refusal import Refusal
 from publisher.store import (
     control,
     ledger,
+    pings,
     publication,
     quarantine,
     refusals,
@@ -20,6 +21,7 @@ from publisher.store import (
     totals,
     uncertain,
 )
+from publisher.store.pings import Unannounced
 from publisher.store.quarantine import Quarantined
 
 
@@ -43,6 +45,8 @@ class Status:
     paused: Mapping[str, str]
     """Newsletters that are, and why (empty: an operator did)."""
     refusals: Sequence[Refusal]
+    hubs: Sequence[Unannounced]
+    """Those that do not know of every feed as it is now."""
     quarantined: int
     quarantine: Sequence[Quarantined]
     """The newest of them."""
@@ -60,6 +64,7 @@ def read(conn: Connection) -> Status:
         uncertain=uncertain.count(conn),
         paused=control.paused(conn),
         refusals=refusals.listing(conn),
+        hubs=pings.unannounced(conn),
         quarantined=quarantine.count(conn),
         quarantine=quarantine.listing(conn, 20),
     )

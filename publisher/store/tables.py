@@ -393,6 +393,20 @@ refusal = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
+# What a WebSub hub is to be told: a due row for each feed. `next_attempt_at` null: nothing to do.
+ping = Table(
+    "ping",
+    metadata,
+    Column("hub", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),  # the feed's address
+    Column("version", Text, nullable=False),  # a hash of the bytes that it has now
+    Column("change", BigInteger, nullable=False),  # what it was built from: never an older one
+    Column("announced", Text, nullable=False, default=""),  # the last version that the hub took
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", UtcDateTime),
+    Column("reply", Text, nullable=False, default=""),  # the hub's, where it did not take it
+)
+
 suppression = Table(
     "suppression",
     metadata,

@@ -33,6 +33,7 @@ def create_app(
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
     media_from: Sequence[str] = (),
+    hubs: Sequence[str] = (),  # noqa: ARG001 — for the Link header of feeds
 ) -> ASGIApp:
     """The application for `site`, serving the folder `feeds` under `/feeds/`.
 

@@ -56,14 +56,14 @@ def database(url: str) -> str:
 
 
 def machine(
-    folder: Path, room: Newsroom, url: str, server: SmtpServer, *, lease: float = 0
+    folder: Path, room: Newsroom, url: str, server: SmtpServer | None, *, lease: float = 0
 ) -> Machine:
     """One that shares database, secret, address and articles with the newsroom."""
     folder.mkdir()
     (folder / "articles").symlink_to(room.site.folder / "articles")
     return Machine(
         folder,
-        smtp_port=server.port,
+        smtp_port=server.port if server else None,
         mail=f"batch = {BATCH}",
         more=database(url),
         lease=lease,

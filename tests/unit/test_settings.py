@@ -623,3 +623,57 @@ def test_pages_load_from_the_site_alone_unless_more_is_allowed(
 def test_where_pages_load_from_is_an_origin(read: Loader) -> None:
     text = '[site]\ntitle = "N"\nurl = "https://n.example"\n[web]\nmedia_from = ["https://i.example/a"]\n'
     assert "media_from" in refusal(read, text)
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ([], ()),
+        (["https://hub.example/"], ("https://hub.example/",)),
+        (["https://HUB.example"], ("https://hub.example/",)),
+        (["http://127.0.0.1:8080/hub"], ("http://127.0.0.1:8080/hub",)),
+        (["https://blog.example/?pushpress=hub"], ("https://blog.example/?pushpress=hub",)),
+        (["https://blog.example?x=a"], ("https://blog.example/?x=a",)),
+        (
+            ["https://a.example/", "https://b.example/x"],
+            ("https://a.example/", "https://b.example/x"),
+        ),
+    ],
+)
+def test_hubs_are_addresses(read: Loader, written: list[str], used: tuple[str, ...]) -> None:
+    assert read(f"{SITE}[feeds]\nhubs = {json.dumps(written)}\n").feeds.hubs == used
+
+
+@pytest.mark.parametrize(
+    ("hub", "sentence"),
+    [
+        ("", "'' is not the address of a hub"),
+        ("hub.example", "'hub.example' is not the address of a hub"),
+        ("ftp://hub.example/", "'ftp://hub.example/' is not the address of a hub"),
+        ("https:///x", "'https:///x' is not the address of a hub"),
+        ("https://hub.example/#x", "'https://hub.example/#x' is not the address of a hub"),
+        ("https://hub.example/?a=b#x", "is not the address of a hub"),
+        ("https://hub.example/?a b", "is not the address of a hub"),
+        ("https://hub.example/a\\b", "is not the address of a hub"),
+        ("https://me:hush@hub.example/", "'https://…@hub.example/' is not the address of a hub"),
+    ],
+)
+def test_what_is_no_hub_is_named(read: Loader, hub: str, sentence: str) -> None:
+    said = refusal(read, f"{SITE}[feeds]\nhubs = [{json.dumps(hub)}]\n")
+    assert "feeds.hubs[0]: " in said
+    assert sentence in said
+    assert "like 'https://hub.example/'" in said
+    assert "hush" not in said
+
+
+def test_a_hub_is_given_once(read: Loader) -> None:
+    hubs = '["https://hub.example", "https://HUB.example/"]'
+    said = refusal(read, f"{SITE}[feeds]\nhubs = {hubs}\n")
+    assert "feeds.hubs: 'https://hub.example/' is given twice" in said
+    said = refusal(read, f'{SITE}[feeds]\nhubs = "https://hub.example"\n')
+    assert "feeds.hubs must be a list" in said
+
+
+def test_hubs_from_the_environment(read: Loader) -> None:
+    environ = {"PUBLISHER_FEEDS__HUBS": '["https://hub.example/"]'}
+    assert read(SITE, environ).feeds.hubs == ("https://hub.example/",)

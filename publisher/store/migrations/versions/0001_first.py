@@ -114,6 +114,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
     )
     op.create_table(
+        "ping",
+        sa.Column("hub", TEXT, nullable=False),
+        sa.Column("topic", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.Column("announced", TEXT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reply", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("hub", "topic", name=op.f("pk_ping")),
+    )
+    op.create_table(
         "quarantine",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("source", TEXT, nullable=False),
