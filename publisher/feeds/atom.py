@@ -28,14 +28,16 @@ def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
     made.content(content_of(entry) or opening_of(entry), type="html")
     if entry.summary:
         made.summary(entry.summary)
-    for name in entry.authors:
-        made.author(name=name)
+    if entry.authors:
+        # All names in one element: of several, feedparser's users show the last, others the first.
+        made.author(name=", ".join(entry.authors))
     for slug, title in entry.categories:
         made.category(term=slug, label=title)
     added = added_to(made)
     if entry.language and entry.language != feed.language:
         added.language = entry.language
     added.element("link", href=entry.url, rel="alternate", type="text/html")
+    added.picture(entry.image)
     for each in enclosures_of(entry):
         added.element(
             "link", href=each.url, rel="enclosure", type=each.type, length=str(each.length)
