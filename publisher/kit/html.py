@@ -49,6 +49,16 @@ _SCHEMES = {"http", "https", "mailto", "tel"}
 _EMBEDDABLE = {"http", "https"}
 _ADDRESSES = {"href", "src", "cite", "poster"}
 
+_AGAIN = nh3.Cleaner(
+    tags=_TAGS,
+    attributes={
+        **_ATTRIBUTES,
+        "audio": _ATTRIBUTES["audio"] | {"controls"},
+        "video": _ATTRIBUTES["video"] | {"controls"},
+    },
+    url_schemes=_SCHEMES,
+)
+
 _ALWAYS_FINE = {"alt", "title", "rel", "media", "sizes"}
 _WORDS = re.compile(r"[\w:.+/-]{1,40}%?")
 _DIRECTIONS = {"ltr", "rtl", "auto"}
@@ -66,6 +76,9 @@ _RENAMED = {
 }  # fmt: skip
 _OLD_TAG = re.compile(rf"(</?)({'|'.join(_RENAMED)})(?=[ >])")
 _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
+
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>")
+_VOID = {"br", "col", "hr", "img", "source", "wbr"}
 
 _CHEAP_TAGS = 20_000
 _LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -124,7 +137,10 @@ def clean(html: str, base_url: str) -> str:
     # Character references (`&#1;`) become characters only while nh3 reads them.
     cleaned = without_controls(cleaned)
     cleaned = _OLD_TAG.sub(lambda tag: tag[1] + _RENAMED[tag[2]], cleaned)
-    return _IMAGE_WITHOUT_SOURCE.sub("", _ranked(cleaned)).strip()
+    # Read once more: where a tag was taken away, what stood in it may not stand in what is around
+    # it, as a paragraph in a paragraph.
+    cleaned = _AGAIN.clean(cleaned)
+    return _IMAGE_WITHOUT_SOURCE.sub("", _annotated(_ranked(cleaned))).strip()
 
 
 def from_markdown(text: str) -> str:
@@ -179,6 +195,24 @@ def _ranked(html: str) -> str:
         return f"<h{opened[-1]}"
 
     return _HEADING.sub(rank, html)
+
+
+def _annotated(html: str) -> str:
+    """Annotations (rt, rp) may stand right in their ruby only; of others the words stay."""
+    if "<ruby" not in html:
+        return html
+    opened: list[tuple[str, bool]] = []  # tags, and whether they are kept
+
+    def keep(match: re.Match[str]) -> str:
+        if match[2] in _VOID:
+            return match[0]
+        if match[1]:
+            return match[0] if opened.pop()[1] else ""
+        astray = match[2] in ("rt", "rp") and ("ruby", True) in opened[:-1]
+        opened.append((match[2], not astray or opened[-1][0] == "ruby"))
+        return match[0] if opened[-1][1] else ""
+
+    return _TAG.sub(keep, html)
 
 
 def _words_in(root: etree._Element) -> str:
