@@ -4,7 +4,7 @@ import re
 import unicodedata
 from urllib.parse import quote, urlsplit
 
-from publisher.core.model import Article, Site
+from publisher.core.model import Article, Candidate, Site
 
 ALL = "all"
 """The slug of the feed of every category together; no category has it."""
@@ -66,6 +66,16 @@ def web_address(url: str) -> str:
         f"{'#' if parts.fragment else ''}{_quoted(parts.fragment, _IN_QUERY)}"
     )
     return address if len(address) <= _LONGEST else ""
+
+
+def addresses_of(article: Article | Candidate) -> list[tuple[str, str]]:
+    """Every address that an article gives of something beside its text, and of what."""
+    found = [("its address", article.url)]
+    if article.image:
+        found.append(("its picture", article.image.url))
+    found += [("an enclosure", each.url) for each in article.enclosures]
+    found += [("something related", each.url) for each in article.related]
+    return [(what, url) for what, url in found if url]
 
 
 def ascii_host(host: str) -> str:

@@ -2,7 +2,7 @@
 
 from feedgen.entry import FeedEntry
 
-from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of, opening_of
+from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of, opening_of, plain
 from publisher.feeds.generator import added_to, generator_of
 
 TYPE = "application/atom+xml"
@@ -27,10 +27,10 @@ def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
     made.published(entry.published)
     made.content(content_of(entry) or opening_of(entry), type="html")
     if entry.summary:
-        made.summary(entry.summary)
+        made.summary(plain(entry.summary))
     if entry.authors:
         # All names in one element: of several, feedparser's users show the last, others the first.
-        made.author(name=", ".join(entry.authors))
+        made.author(name=plain(", ".join(entry.authors)))
     for slug, title in entry.categories:
         made.category(term=slug, label=title)
     added = added_to(made)
@@ -44,4 +44,5 @@ def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
         )
     for other in entry.related:
         if other.url:
-            added.element("link", href=other.url, rel="related", title=other.title)
+            named = {"title": other.title} if other.title else {}
+            added.element("link", href=other.url, rel="related", **named)

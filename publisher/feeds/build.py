@@ -18,7 +18,7 @@ from publisher.core.text import clean_line
 from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import archive, manifest
 from publisher.feeds.atom import atom
-from publisher.feeds.feed import Entry, entry_of, feed_of
+from publisher.feeds.feed import Entry, entry_of, feed_of, left_out
 from publisher.feeds.front import front
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.manifest import Manifest, Record
@@ -193,6 +193,8 @@ class _Build:
 
     def _article(self, article: Article) -> None:
         path = inside(self._root, "articles", article.slug, "index.html")
+        if article.withdrawn_at is None and (unfit := left_out(article)):
+            _log.warning("left out of the feeds", article=article.slug, what=unfit)
         if article.withdrawn_at is not None or not has_own_page(article):
             before = self._written
             self._written += remove_with_gzip(path)

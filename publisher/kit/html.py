@@ -79,6 +79,7 @@ _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>")
 _VOID = {"br", "col", "hr", "img", "source", "wbr"}
+_HOME = {"rp": "ruby", "rt": "ruby", "summary": "details"}
 
 _CHEAP_TAGS = 20_000
 _LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -139,8 +140,8 @@ def clean(html: str, base_url: str) -> str:
     cleaned = _OLD_TAG.sub(lambda tag: tag[1] + _RENAMED[tag[2]], cleaned)
     # Read once more: where a tag was taken away, what stood in it may not stand in what is around
     # it, as a paragraph in a paragraph.
-    cleaned = _AGAIN.clean(cleaned)
-    return _IMAGE_WITHOUT_SOURCE.sub("", _annotated(_ranked(cleaned))).strip()
+    cleaned = _AGAIN.clean(_at_home(cleaned))
+    return _IMAGE_WITHOUT_SOURCE.sub("", _ranked(cleaned)).strip()
 
 
 def from_markdown(text: str) -> str:
@@ -197,20 +198,21 @@ def _ranked(html: str) -> str:
     return _HEADING.sub(rank, html)
 
 
-def _annotated(html: str) -> str:
-    """Annotations (rt, rp) may stand right in their ruby only; of others the words stay."""
-    if "<ruby" not in html:
+def _at_home(html: str) -> str:
+    """What may only stand right in one other tag gives up its own elsewhere; its words stay."""
+    if not any(f"<{tag}" in html for tag in _HOME):
         return html
-    opened: list[tuple[str, bool]] = []  # tags, and whether they are kept
+    opened: list[tuple[str, bool]] = [("", True)]  # tags, and whether they are kept
 
     def keep(match: re.Match[str]) -> str:
-        if match[2] in _VOID:
-            return match[0]
-        if match[1]:
-            return match[0] if opened.pop()[1] else ""
-        astray = match[2] in ("rt", "rp") and ("ruby", True) in opened[:-1]
-        opened.append((match[2], not astray or opened[-1][0] == "ruby"))
-        return match[0] if opened[-1][1] else ""
+        end, tag = match[1], match[2]
+        if end:
+            kept = opened.pop()[1]
+        else:
+            kept = opened[-1][0] == _HOME.get(tag, opened[-1][0])
+            if tag not in _VOID:
+                opened.append((tag, kept))
+        return match[0] if kept else ""
 
     return _TAG.sub(keep, html)
 

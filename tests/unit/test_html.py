@@ -176,8 +176,10 @@ def test_tags_of_old_pages_become_those_of_today(old: str, new: str) -> None:
             f'<a href="https://news.example/1"{REL}>a</a><a href="https://news.example/2"{REL}>b</a>',
         ),
         ("<ruby>霧<rp>(</rp><rt>きり</rt><rp>)</rp></ruby>",) * 2,
-        ("<ruby><i>霧<rt>き<br>り</rt></i></ruby><rt>a</rt>",
-         "<ruby><i>霧き<br>り</i></ruby><rt>a</rt>"),
+        ("<ruby><i>霧<rt>き<br>り</rt></i></ruby><rt>a</rt>", "<ruby><i>霧き<br>り</i></ruby>a"),
+        ("<details><summary>a</summary>b</details>",) * 2,
+        ("<details><ul><li><summary>a<li>b</summary></ul></details>",
+         "<details><ul><li>a</li><li>b</li></ul></details>"),
     ],
 )  # fmt: skip
 def test_what_is_left_when_tags_have_gone_is_right_where_it_stands(written: str, kept: str) -> None:
