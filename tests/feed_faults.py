@@ -216,7 +216,8 @@ def _moment_3339(said: str | None) -> Iterator[str]:
 
 
 _VOID = {"br", "col", "hr", "img", "source", "wbr"}
-_NEVER_IN_ITSELF = {"a", "p", "li", "rt"}
+_NEVER_IN_ITSELF = {"a", "p", "li"}
+_HOME = {"rt": "ruby", "rp": "ruby", "summary": "details"}
 
 
 class _Nesting(HTMLParser):
@@ -230,7 +231,8 @@ class _Nesting(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         around = self.opened[-1] if self.opened else ""
         heading = re.fullmatch(r"h\d", tag) and re.fullmatch(r"h\d", around)
-        if heading or (tag == around and tag in _NEVER_IN_ITSELF):
+        astray = around != _HOME.get(tag, around) or (tag == around and tag in _NEVER_IN_ITSELF)
+        if heading or astray:
             self.faults.append(f"{tag} in {around}")
         for name, value in attrs:
             if name in ("href", "src", "cite", "poster") and not re.match(
