@@ -2,15 +2,19 @@
 
 import re
 import unicodedata
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
-from publisher.core.model import Article, Site
+from publisher.core.model import Article, Candidate, Site
 
 ALL = "all"
 """The slug of the feed of every category together; no category has it."""
 
 _LONGEST = 2000  # longer ones no browser is sure to open
-_RESERVED = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986 2.2, and what is encoded already
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
+_IN_USER = "!$&'()*+,;=:~%"  # RFC 3986 3.2.1, and what is encoded already
+_IN_PATH = _IN_USER + "@/"
+_IN_QUERY = _IN_PATH + "?"
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _IGNORED_IN_HOSTS = re.compile("[\u00ad\u200b\u2060\ufe00-\ufe0f]")
 _PUNYCODE = "xn--"
 
@@ -42,20 +46,36 @@ def within(site: Site, url: str) -> str:
 
 
 def web_address(url: str) -> str:
-    """An http(s) address as every program can open it: in ASCII; empty where it is none."""
+    """An http(s) address as every program can open it: in ASCII (RFC 3986), its host by a name.
+
+    Empty where it is none.
+    """
     try:
         parts = urlsplit(url)
-        user, at, place = parts.netloc.rpartition("@")
-        if not place.isascii():
-            host, colon, port = place.partition(":")
-            place = f"{ascii_host(host)}{colon}{port}"
+        host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else ascii_host(host)
     except ValueError:
         return ""
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         return ""
-    whole = urlunsplit(parts._replace(netloc=f"{user}{at}{place}"))
-    address = quote(whole, safe=_RESERVED, errors="replace")
+    user, at, _ = parts.netloc.rpartition("@")
+    address = (
+        f"{parts.scheme}://{_quoted(user, _IN_USER)}{at}{host}{f':{port}' if port else ''}"
+        f"{_quoted(parts.path, _IN_PATH) or '/'}"
+        f"{'?' if parts.query else ''}{_quoted(parts.query, _IN_QUERY)}"
+        f"{'#' if parts.fragment else ''}{_quoted(parts.fragment, _IN_QUERY)}"
+    )
     return address if len(address) <= _LONGEST else ""
+
+
+def addresses_of(article: Article | Candidate) -> list[tuple[str, str]]:
+    """Every address that an article gives of something beside its text, and of what."""
+    found = [("its address", article.url)]
+    if article.image:
+        found.append(("its picture", article.image.url))
+    found += [("an enclosure", each.url) for each in article.enclosures]
+    found += [("something related", each.url) for each in article.related]
+    return [(what, url) for what, url in found if url]
 
 
 def ascii_host(host: str) -> str:
@@ -79,6 +99,10 @@ def shown_host(url: str) -> str:
     """The host of a web address as people write it."""
     labels = (urlsplit(url).hostname or "").removeprefix("www.").split(".")
     return ".".join(map(_shown_label, labels))
+
+
+def _quoted(part: str, allowed: str) -> str:
+    return quote(_STRAY_PERCENT.sub("%25", part), safe=allowed, errors="replace")
 
 
 def _shown_label(label: str) -> str:

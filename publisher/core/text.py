@@ -3,8 +3,12 @@
 import re
 import unicodedata
 
-# What XML 1.0 (2.2) cannot carry, and C1: terminals obey some of those.
-_ILLEGAL = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff"
+# What is no character in any plane, though XML 1.0 (2.2) can carry all but two of them.
+_NONE = r"\ufdd0-\ufdef\ufffe\uffff" + "".join(
+    f"{chr(plane | 0xFFFE)}{chr(plane | 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000)
+)
+# What XML cannot carry, and C1: terminals obey some of those.
+_ILLEGAL = rf"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff{_NONE}"
 _UNFIT_IN_TEXT = re.compile(rf"[{_ILLEGAL}]")
 # A no-break space alone between words was set on purpose: French has one before `!` and `»`.
 _UNFIT_IN_LINE = re.compile(rf"[\s{_ILLEGAL}](?:[\s{_ILLEGAL}]+|(?<![ \u00a0\u202f]))")
@@ -43,7 +47,8 @@ def clean_text(text: str) -> str:
 
 def without_controls(text: str) -> str:
     """`text` with its layout (tabs, spaces, lines) but nothing that XML or HTML cannot carry."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_BYTE_ORDER_MARK, "")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x85", "\n")
+    text = text.replace(_BYTE_ORDER_MARK, "")
     return _UNFIT_IN_TEXT.sub("", _PAGE_BREAK.sub(" ", text))
 
 

@@ -2,7 +2,7 @@
 
 from feedgen.entry import FeedEntry
 
-from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of, opening_of
+from publisher.feeds.feed import Entry, Feed, content_of, enclosures_of, opening_of, plain
 from publisher.feeds.generator import added_to, generator_of
 
 FILE = "atom.xml"
@@ -28,19 +28,22 @@ def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
     made.published(entry.published)
     made.content(content_of(entry) or opening_of(entry), type="html")
     if entry.summary:
-        made.summary(entry.summary)
-    for name in entry.authors:
-        made.author(name=name)
+        made.summary(plain(entry.summary))
+    if entry.authors:
+        # All names in one element: of several, feedparser's users show the last, others the first.
+        made.author(name=plain(", ".join(entry.authors)))
     for slug, title in entry.categories:
         made.category(term=slug, label=title)
     added = added_to(made)
     if entry.language and entry.language != feed.language:
         added.language = entry.language
     added.element("link", href=entry.url, rel="alternate", type="text/html")
+    added.picture(entry.image)
     for each in enclosures_of(entry):
         added.element(
             "link", href=each.url, rel="enclosure", type=each.type, length=str(each.length)
         )
     for other in entry.related:
         if other.url:
-            added.element("link", href=other.url, rel="related", title=other.title)
+            named = {"title": other.title} if other.title else {}
+            added.element("link", href=other.url, rel="related", **named)

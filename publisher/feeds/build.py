@@ -18,7 +18,7 @@ from publisher.core.text import clean_line
 from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import archive, manifest
 from publisher.feeds.documents import FORMATS, Documents
-from publisher.feeds.feed import Entry, Feed, Naming, entry_of, feed_of
+from publisher.feeds.feed import Entry, Feed, Naming, entry_of, feed_of, left_out
 from publisher.feeds.front import front
 from publisher.feeds.manifest import Manifest, Record
 from publisher.feeds.opml import opml
@@ -208,6 +208,8 @@ class _Build:
 
     def _article(self, article: Article) -> None:
         path = inside(self._root, "articles", article.slug, "index.html")
+        if article.withdrawn_at is None and (unfit := left_out(article)):
+            _log.warning("left out of the feeds", article=article.slug, what=unfit)
         if article.withdrawn_at is not None or not has_own_page(article):
             before = self._written
             self._written += remove_with_gzip(path)

@@ -1,21 +1,40 @@
 """A feed and its entries, ready to be written in any format."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
+from html.entities import name2codepoint
+from mimetypes import MimeTypes
+from urllib.parse import urlsplit
 
 from publisher.core.identity import feed_id
-from publisher.core.links import ALL, article_url, category_url, feeds_url, web_address
+from publisher.core.links import (
+    ALL,
+    addresses_of,
+    article_url,
+    category_url,
+    feeds_url,
+    web_address,
+)
 from publisher.core.model import Article, Category, Enclosure, Image, Related, Removal, Site
 from publisher.core.text import clean_line, without_controls
+from publisher.kit.locale import language_tag
 from publisher.kit.reading import headline, picture, standfirst
 
 _TEASER = 320
 _SEQS = 1_000_000
 
+_PART = r"[\w!#$&^.+-]+"
+_MEDIA_TYPE = re.compile(  # RFC 2045 5.1
+    rf"{_PART}/{_PART}(?:\s*;\s*{_PART}=(?:{_PART}|\"[^\"]*\"))*", re.ASCII
+)
+_TYPES = MimeTypes()  # Python's own list, the same on every machine
+_MARKUP = re.compile(rf"<(?=[A-Za-z/!?])|&(?=#?\w+;|#|\w*[\d_]|(?:{'|'.join(name2codepoint)})\b)")
+
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-"""The date of a feed that never held anything."""
+"""The date of a feed that never held anything; none is older, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +56,16 @@ class Entry:
     categories: tuple[tuple[str, str], ...]
     """Slug and title of each."""
     language: str
-    """Empty where unknown."""
+    """As BCP 47 has it; empty where unknown."""
     correction: str
     published: datetime
     """To the second."""
     updated: datetime
     """Distinct among all entries: its microseconds are the article's place in the order."""
     image: Image | None
+    """Its type and its length are those of a file, or not said."""
     enclosures: tuple[Enclosure, ...]
+    """Each has a type that is one, and a length of 0 where it is unknown (RSS 2.0)."""
     related: tuple[Related, ...]
 
 
@@ -94,36 +115,46 @@ class Naming:
 
 def entry_of(article: Article, site: Site, titles: Mapping[str, str]) -> Entry:
     """An article of `site` as an entry; `titles` are the categories' by slug."""
-    summary = clean_line(article.summary)
+    summary = _line(article.summary)
     return Entry(
         id=article.id,
         slug=article.slug,
         url=article_url(site, article),
-        title=headline(article),
+        title=_legible(headline(article)),
         summary=summary,
-        teaser=summary or standfirst(article, _TEASER),
-        html=without_controls(article.body_html),
-        authors=tuple(name for name in map(clean_line, article.authors) if name),
-        categories=tuple((slug, titles[slug]) for slug in article.categories if slug in titles),
-        language=clean_line(article.language),
-        correction=clean_line(article.correction),
+        teaser=summary or _legible(standfirst(article, _TEASER)),
+        html=_legible(without_controls(article.body_html)),
+        authors=tuple(name for name in map(_line, article.authors) if name),
+        categories=tuple(
+            (slug, _legible(titles[slug])) for slug in article.categories if slug in titles
+        ),
+        language=language_tag(article.language),
+        correction=_line(article.correction),
         published=article.published_at.replace(microsecond=0),
         updated=article.updated_at.replace(microsecond=(article.seq or 0) % _SEQS),
-        image=picture(article),
+        image=_image(article),
         enclosures=tuple(
-            Enclosure(url=url, type=clean_line(each.type), length=each.length)
+            Enclosure(url=url, type=_media_type(each.type, url), length=max(each.length, 0))
             for each in article.enclosures
             if (url := web_address(each.url))
         ),
         related=tuple(
             Related(
-                title=clean_line(each.title),
+                title=_line(each.title),
                 url=web_address(each.url),
-                caption=clean_line(each.caption),
+                caption=_line(each.caption),
             )
             for each in article.related
         ),
     )
+
+
+def left_out(article: Article) -> list[str]:
+    """What is said of an article that no feed can hold; its text always can be held."""
+    unfit = [f"{what}: {url[:200]}" for what, url in addresses_of(article) if not web_address(url)]
+    if article.language and not language_tag(article.language):
+        unfit.append(f"its language: {article.language[:200]}")
+    return unfit
 
 
 def feed_of(
@@ -150,15 +181,15 @@ def feed_of(
     base = category_url(site, slug)
     older = archives if number is None else number - 1
     newer = 0 if number is None or number == archives else number + 1
-    moments = [entry.updated for entry in entries]
+    moments = [LONG_AGO, *(entry.updated for entry in entries)]
     if removed is not None:
         moments.append(removed.replace(microsecond=0))
     return Feed(
         id=feed_id(naming.host, naming.year, first_slug),
         slug=slug,
         title=title,
-        author=clean_line(site.title),
-        description=clean_line(category.description if category else "") or title,
+        author=_line(site.title),
+        description=plain(_line(category.description if category else "") or title),
         language=(category.language if category else "") or site.language,
         html_url=base,
         url=base if number is None else archive_url(base, number),
@@ -167,15 +198,15 @@ def feed_of(
         newer_url=archive_url(base, newer) if newer else "",
         hubs=tuple(hubs),
         icon_url=icon_url(site),
-        updated=max(moments, default=LONG_AGO),
+        updated=max(moments),
         entries=tuple(entries),
         removals=tuple(removals),
     )
 
 
 def feed_title(site: Site, category: Category | None) -> str:
-    name = clean_line(site.title)
-    return f"{clean_line(category.title)} – {name}" if category else name
+    name = _line(site.title)
+    return f"{_line(category.title)} – {name}" if category else name
 
 
 def archive_url(base: str, number: int) -> str:
@@ -200,6 +231,14 @@ def opening_of(entry: Entry) -> str:
     return f"<p>{escape(entry.teaser or entry.title)}</p>"
 
 
+def plain(text: str) -> str:
+    """Plain text for where some readers expect HTML, and some do not.
+
+    A word joiner, which nobody sees, keeps `<b>` legible to the former, and no less to the latter.
+    """
+    return _MARKUP.sub("\\g<0>\u2060", text)
+
+
 def enclosures_of(entry: Entry) -> tuple[Enclosure, ...]:
     """Its enclosures; the image among them only where its length is known, as RSS demands one."""
     image = entry.image
@@ -209,3 +248,32 @@ def enclosures_of(entry: Entry) -> tuple[Enclosure, ...]:
         return entry.enclosures
     picture = Enclosure(url=image.url, type=image.type, length=image.length)
     return (*entry.enclosures, picture)
+
+
+def _line(text: str) -> str:
+    return _legible(clean_line(text))
+
+
+def _legible(text: str) -> str:
+    """With a sign for each letter that was lost before it came to us; to many U+FFFD is a fault."""
+    return text.replace("\ufffd", "□")
+
+
+def _image(article: Article) -> Image | None:
+    image = picture(article)
+    if image is None:
+        return None
+    return replace(
+        image,
+        alt=_legible(image.alt),
+        caption=_legible(image.caption),
+        type=image.type if _MEDIA_TYPE.fullmatch(image.type) else "",
+        length=image.length if image.length and image.length > 0 else None,
+    )
+
+
+def _media_type(given: str, url: str) -> str:
+    """As given where it is one, else by what the address ends in, else any (RFC 2046 4.5.1)."""
+    if _MEDIA_TYPE.fullmatch(given := clean_line(given)):
+        return given
+    return _TYPES.guess_type(urlsplit(url).path)[0] or "application/octet-stream"

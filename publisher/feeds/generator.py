@@ -15,6 +15,7 @@ from feedgen.ext.base import BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
 
+from publisher.core.model import Image
 from publisher.feeds.feed import Feed
 
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -43,6 +44,12 @@ class Added(BaseExtension):  # type: ignore[misc]  # feedgen has no types
 
     def element(self, tag: str, text: str | None = None, **attributes: str) -> None:
         self._elements.append((tag, attributes, text))
+
+    def picture(self, image: Image | None) -> None:
+        """Without media:description: feedparser would take that for the entry's summary."""
+        if image:
+            kind = {"type": image.type} if image.type else {}
+            self.element(f"{{{MEDIA}}}content", url=image.url, medium="image", **kind)
 
     def extend_atom(self, entry: etree._Element) -> etree._Element:
         if self.language:
@@ -94,11 +101,16 @@ class _Surroundings(BaseExtension):  # type: ignore[misc]  # feedgen has no type
             etree.SubElement(parent, f"{{{_HISTORY}}}archive", nsmap={"fh": _HISTORY})
 
 
-class _RssNames(BaseExtension):  # type: ignore[misc]  # feedgen has no types
-    """Declares the namespaces that RSS items use, once, at the top."""
+class _Names(BaseExtension):  # type: ignore[misc]  # feedgen has no types
+    """Declares a namespace that entries use, once, at the top."""
 
     def extend_ns(self) -> dict[str, str]:
-        return {"dc": DC, "media": MEDIA}
+        return {"media": MEDIA}
+
+
+class _RssNames(_Names):
+    def extend_ns(self) -> dict[str, str]:
+        return {"dc": DC}
 
 
 def generator_of(feed: Feed, file: str, type_: str) -> FeedGenerator:
@@ -106,7 +118,8 @@ def generator_of(feed: Feed, file: str, type_: str) -> FeedGenerator:
     made = FeedGenerator()
     made.register_extension("surroundings", _Surroundings)
     made.surroundings.feed, made.surroundings.file, made.surroundings.type = feed, file, type_
-    made.register_extension("names", _RssNames, None, atom=False, rss=True)
+    made.register_extension("names", _Names, None)
+    made.register_extension("rss_names", _RssNames, None, atom=False)
     made.title(feed.title)
     made.description(feed.description)
     made.subtitle(feed.description)

@@ -35,7 +35,7 @@ def _item(entry: Entry, feed: Feed) -> dict[str, object]:
         "url": entry.url,
         "title": entry.title,
         # An item must have one of the two.
-        **({"content_html": content} if content else {"content_text": entry.teaser}),
+        **({"content_html": content} if content else {"content_text": entry.teaser or entry.title}),
         "summary": entry.summary,
         "image": image.url if image else "",
         "date_published": _moment(entry.published),
@@ -48,7 +48,7 @@ def _item(entry: Entry, feed: Feed) -> dict[str, object]:
             for each in entry.enclosures
         ],
     }
-    return {key: value for key, value in item.items() if value or key == "content_text"}
+    return {key: value for key, value in item.items() if value}
 
 
 def _moment(value: datetime) -> str:

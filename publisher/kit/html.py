@@ -49,6 +49,16 @@ _SCHEMES = {"http", "https", "mailto", "tel"}
 _EMBEDDABLE = {"http", "https"}
 _ADDRESSES = {"href", "src", "cite", "poster"}
 
+_AGAIN = nh3.Cleaner(
+    tags=_TAGS,
+    attributes={
+        **_ATTRIBUTES,
+        "audio": _ATTRIBUTES["audio"] | {"controls"},
+        "video": _ATTRIBUTES["video"] | {"controls"},
+    },
+    url_schemes=_SCHEMES,
+)
+
 _ALWAYS_FINE = {"alt", "title", "rel", "media", "sizes"}
 _WORDS = re.compile(r"[\w:.+/-]{1,40}%?")
 _DIRECTIONS = {"ltr", "rtl", "auto"}
@@ -66,6 +76,10 @@ _RENAMED = {
 }  # fmt: skip
 _OLD_TAG = re.compile(rf"(</?)({'|'.join(_RENAMED)})(?=[ >])")
 _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
+
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>")
+_VOID = {"br", "col", "hr", "img", "source", "wbr"}
+_HOME = {"rp": "ruby", "rt": "ruby", "summary": "details"}
 
 _CHEAP_TAGS = 20_000
 _LOOSE = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -124,6 +138,9 @@ def clean(html: str, base_url: str) -> str:
     # Character references (`&#1;`) become characters only while nh3 reads them.
     cleaned = without_controls(cleaned)
     cleaned = _OLD_TAG.sub(lambda tag: tag[1] + _RENAMED[tag[2]], cleaned)
+    # Read once more: where a tag was taken away, what stood in it may not stand in what is around
+    # it, as a paragraph in a paragraph.
+    cleaned = _AGAIN.clean(_at_home(cleaned))
     return _IMAGE_WITHOUT_SOURCE.sub("", _ranked(cleaned)).strip()
 
 
@@ -179,6 +196,25 @@ def _ranked(html: str) -> str:
         return f"<h{opened[-1]}"
 
     return _HEADING.sub(rank, html)
+
+
+def _at_home(html: str) -> str:
+    """What may only stand right in one other tag gives up its own elsewhere; its words stay."""
+    if not any(f"<{tag}" in html for tag in _HOME):
+        return html
+    opened: list[tuple[str, bool]] = [("", True)]  # tags, and whether they are kept
+
+    def keep(match: re.Match[str]) -> str:
+        end, tag = match[1], match[2]
+        if end:
+            kept = opened.pop()[1]
+        else:
+            kept = opened[-1][0] == _HOME.get(tag, opened[-1][0])
+            if tag not in _VOID:
+                opened.append((tag, kept))
+        return match[0] if kept else ""
+
+    return _TAG.sub(keep, html)
 
 
 def _words_in(root: etree._Element) -> str:

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Container
 from functools import lru_cache
+from itertools import takewhile
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 
 FALLBACK = "en"
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
+_SUBTAG = re.compile(r"[A-Za-z0-9]{1,8}")
 _RIGHT_TO_LEFT = {
     "ar", "arc", "azb", "ckb", "dv", "fa", "glk", "he", "ks", "lrc", "mzn", "nqo", "pnb", "ps",
     "sd", "syr", "ug", "ur", "yi",
@@ -27,6 +30,21 @@ def direction(language: str) -> str:
     scripts = [part for part in others if len(part) == 4 and part.isalpha()]
     right_to_left = scripts[0] in _RIGHT_TO_LEFT_SCRIPTS if scripts else first in _RIGHT_TO_LEFT
     return "rtl" if right_to_left else "ltr"
+
+
+@lru_cache(maxsize=256)
+def language_tag(language: str) -> str:
+    """A language as XML and the web name it (BCP 47): `de-AT` for `de_AT` or `deu-AT`.
+
+    Empty for one that nobody knows; of one that is known, what follows as far as it can be read.
+    """
+    first, *others = language.strip().replace("_", "-").split("-")
+    first, known = first.lower(), babel(FALLBACK).languages
+    if first not in known:
+        first = get_global("language_aliases").get(first, "").partition("_")[0]
+    if first not in known:
+        return ""
+    return "-".join([first, *takewhile(_SUBTAG.fullmatch, others)])
 
 
 def locale_of(*wishes: str, among: Container[str] | None = None) -> str:

@@ -3,12 +3,17 @@
 from dataclasses import asdict, replace
 from urllib.parse import urljoin, urlsplit
 
+import structlog
+
 from publisher.core.identity import stable_hash
 from publisher.core.intake import Offered
+from publisher.core.links import addresses_of
 from publisher.core.model import Candidate, CategoryName, Image, Related, Site
 from publisher.core.text import clean_line, clean_text
 from publisher.errors import UnreadableError
 from publisher.kit import html
+
+_log = structlog.get_logger()
 
 MAX_CATEGORIES = 100
 """Each is a feed of its own, to be written again with every article in it."""
@@ -59,6 +64,8 @@ def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
         draft=candidate.draft,
         content_hash="",
     )
+    if unfit := _left_out(candidate, base):
+        _log.warning("left out of an article", article=title or candidate.key, what=unfit)
     return replace(offered, content_hash=content_hash(offered))
 
 
@@ -77,6 +84,18 @@ def content_hash(offered: Offered) -> str:
         offered.correction,
         offered.updated_at,
     )
+
+
+def _left_out(candidate: Candidate, base: str) -> list[str]:
+    """What is said of an article that nothing can be made of; its text always stays."""
+    unfit = [
+        f"{what}: {url[:200]}"
+        for what, url in addresses_of(candidate)
+        if not _web_address(url, base)
+    ]
+    if candidate.language and not _language(candidate.language):
+        unfit.append(f"its language: {candidate.language[:200]}")
+    return unfit
 
 
 def _category(name: str | CategoryName | None) -> str | CategoryName | None:

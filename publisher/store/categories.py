@@ -35,10 +35,9 @@ def slug_for(conn: Connection, name: str | CategoryName) -> str:
     What is known of it beside its name is kept where nothing was known before.
     """
     named = _named(name)
-    rows = _rows(conn, [named])
-    found = _find(rows, named)
+    found = _find(_rows(conn, [named]), named)
     if found is None:
-        return _make(conn, named, is_first=category_key(named.title) not in rows)
+        return _make(conn, named)
     if not found.moved_to:
         _complete(conn, found, named)
     return _leads_to(found)
@@ -78,14 +77,18 @@ def _leads_to(found: Row[Any]) -> str:
     return str(found.moved_to or found.slug)
 
 
-def _make(conn: Connection, named: CategoryName, *, is_first: bool) -> str:
+def _make(conn: Connection, named: CategoryName) -> str:
     parent = slug_for(conn, named.parent) if named.parent else None
+    rows = _rows(conn, [named])  # by now its parent stands there, which may bear the same title
+    if namesake := _find(rows, named):
+        return _leads_to(namesake)
     if named.slug:
         slug = kept_slug(named.slug, lambda wish: _taken(conn, wish))
     else:
         slug = unique_slug(named.title, lambda wish: _taken(conn, wish))
     # One that shares its title is found again by it only if its slug could be kept.
     by_title, by_both = _keys(named)
+    is_first = by_title not in rows
     key = by_title if is_first and not (named.shared and slug != named.slug) else by_both
     conn.execute(
         insert(category).values(

@@ -254,6 +254,21 @@ def test_no_category_comes_to_stand_below_itself(blog: Blog) -> None:
     assert blog.categories() == {"a": ("A", "b"), "b": ("B", None)}
 
 
+def test_a_category_may_stand_below_its_namesake(blog: Blog) -> None:
+    """The parent is made first, and takes the name under which the child would be kept."""
+    letters = CategoryName(title="Letters", slug="letters", shared=True)
+    child = replace(letters, slug="letters-2", parent=letters)
+    assert blog.slug_for(child) == "letters-2"
+    assert blog.slug_for(replace(child, shared=False)) == "letters-2"
+    assert blog.categories() == {
+        "letters": ("Letters", None),
+        "letters-2": ("Letters", "letters"),
+    }
+    itself = CategoryName(title="Sport", parent=CategoryName(title="sport"))
+    assert blog.slug_for(itself) == "sport"
+    assert blog.categories()["sport"] == ("sport", None)
+
+
 def test_news_of_a_category_that_was_public_is_a_change(blog: Blog, db: Database) -> None:
     blog.take(GAZETTE.read_bytes())
     blog.publish()

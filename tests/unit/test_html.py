@@ -165,6 +165,28 @@ def test_tags_of_old_pages_become_those_of_today(old: str, new: str) -> None:
     assert clean(new, BASE) == new
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("<p>a<marquee><p>b</p></marquee></p>", "<p>a</p><p>b</p><p></p>"),
+        ("<h1>One<article><h2>Two</h2></article></h1>", "<h2>One</h2><h3>Two</h3>"),
+        ("<ul><li>a<form><li>b</form></ul>", "<ul><li>a</li><li>b</li></ul>"),
+        (
+            "<a href='/1'>a<marquee><a href='/2'>b</a></marquee></a>",
+            f'<a href="https://news.example/1"{REL}>a</a><a href="https://news.example/2"{REL}>b</a>',
+        ),
+        ("<ruby>霧<rp>(</rp><rt>きり</rt><rp>)</rp></ruby>",) * 2,
+        ("<ruby><i>霧<rt>き<br>り</rt></i></ruby><rt>a</rt>", "<ruby><i>霧き<br>り</i></ruby>a"),
+        ("<details><summary>a</summary>b</details>",) * 2,
+        ("<details><ul><li><summary>a<li>b</summary></ul></details>",
+         "<details><ul><li>a</li><li>b</li></ul></details>"),
+    ],
+)  # fmt: skip
+def test_what_is_left_when_tags_have_gone_is_right_where_it_stands(written: str, kept: str) -> None:
+    assert clean(written, BASE) == kept
+    assert clean(kept, BASE) == kept
+
+
 def test_a_lazy_image_is_shown() -> None:
     html = '<img data-src="/a.jpg" class="lazy"><noscript><img src="/a.jpg"></noscript>'
     assert clean(html, BASE) == '<img src="https://news.example/a.jpg">'
@@ -226,7 +248,8 @@ def test_no_html_whatsoever_bites(html: str, base: str) -> None:
     bites = Bites()
     bites.feed(cleaned)
     assert bites.found == []
-    assert not re.search("[\x00-\x08\x0e-\x1f\ud800-\udfff\ufffe\uffff]", cleaned)
+    assert not re.search("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", cleaned)
+    assert clean(cleaned, base) == cleaned
 
 
 @pytest.mark.parametrize(

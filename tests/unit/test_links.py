@@ -52,7 +52,10 @@ def test_pages_of_the_site() -> None:
         ("https://x.example/a?b=c#d", "https://x.example/a?b=c#d"),
         ("https://порт.example/суда?a=б", "https://xn--n1abei.example/%D1%81%D1%83%D0%B4%D0%B0?a=%D0%B1"),
         ("https://ida:p@Порт.example:81/", "https://ida:p@xn--n1abei.example:81/"),
-        ("http://[::1]:8080/a", "http://[::1]:8080/a"),
+        ("HTTP://X.example:8080?b=c?d#e#f", "http://x.example:8080/?b=c?d#e%23f"),
+        ("https://x.example:/", "https://x.example/"),
+        ("https://under_score.example./a", "https://under_score.example./a"),
+        ("https://x.example/100%/a[1]%5b?b=[2]", "https://x.example/100%25/a%5B1%5D%5b?b=%5B2%5D"),
         ("https://x.example/two words%20three", "https://x.example/two%20words%20three"),
         ('https://x.example/"><b>\r\n', "https://x.example/%22%3E%3Cb%3E"),
     ],
@@ -72,6 +75,12 @@ def test_an_address_elsewhere_is_ascii(written: str, opened: str) -> None:
         "/articles/fog",
         "https:///fog",
         "https://[x/",
+        "http://[::1]:8080/a",
+        "https://x.example:port/",
+        "https://x.example:99999/",
+        "https://two words.example/",
+        "https://x..example/",
+        "https://<b>/",
         "https://" + "ж" * 80 + ".example/",
         "https://x.example/" + "y" * 2000,
     ],
@@ -89,7 +98,8 @@ def test_whatever_is_given_an_address_is_plain(url: str) -> None:
     address = web_address(url)
     assert address == "" or address.startswith(("http://", "https://"))
     assert address.isascii()
-    assert not set(address) & set('\r\n \t<>"\\^`{|}')
+    assert not set(address) & set('\r\n \t<>"\\^`{|}[]')
+    assert web_address(address) == address
 
 
 @pytest.mark.parametrize(

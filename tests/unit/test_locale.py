@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from publisher.kit.jinja import environment
-from publisher.kit.locale import direction, locale_of
+from publisher.kit.locale import direction, language_tag, locale_of
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,27 @@ def test_the_first_wish_among_some() -> None:
 def test_dates_in_a_template(locale: str, date: str) -> None:
     template = environment([]).from_string("{{ moment|date('UTC', locale) }}")
     assert template.render(moment=datetime(2026, 11, 20, tzinfo=UTC), locale=locale) == date
+
+
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [
+        ("de", "de"),
+        ("DE_at", "de-at"),
+        ("deu-AT", "de-AT"),
+        ("zh-Hant-TW", "zh-Hant-TW"),
+        ("sr_Latn_RS", "sr-Latn-RS"),
+        ("ckb", "ckb"),
+        ("en--US", "en"),
+        ("de-1234567890", "de"),
+        ("xx-invalid", ""),
+        ("english", ""),
+        ("i-klingon", ""),
+        ("日本語", ""),
+        ("x" * 40, ""),
+        ("", ""),
+    ],
+)
+def test_the_tag_of_a_language(written: str, tag: str) -> None:
+    assert language_tag(written) == tag
+    assert language_tag(tag) == tag

@@ -22,6 +22,7 @@ ANYTHING = st.text() | st.text(
         ("Title\r\nBcc: all@news.example", "Title Bcc: all@news.example"),
         ("a\0b\x1bc\x85d\u2028e", "a b c d e"),
         ("\ud83d half \ufffe\uffff an emoji", "half an emoji"),
+        ("a\ufdd0b\ufdefc\U0001fffed\U0010ffffe", "a b c d e"),
         ("\ufeffCafe\u0301", "Café"),
         ("\u200b \u00ad", ""),
         ("می\u200cخواهم", "می\u200cخواهم"),
@@ -95,6 +96,7 @@ def test_a_clean_text_stays_as_it_is(text: str) -> None:
 
 def test_layout_survives_where_only_control_characters_go() -> None:
     assert without_controls("a\r\n\tb\x0cc\x07d\ud800 \u2028\ufeff") == "a\n\tb cd \u2028"
+    assert without_controls("a\x85b\x9b\ufdd0\U0003ffffc") == "a\nbc"
 
 
 @pytest.mark.parametrize(
