@@ -30,13 +30,15 @@ V = TypeVar("V")
 _INSTEAD = {b"vary", b"cache-control", b"content-encoding", b"etag"}
 
 
-def is_wanted(asked: Fields) -> bool:
-    """Whether the request asks for a delta, comes from who can take it, and is their own."""
-    return (
-        weights(asked.get(b"a-im", b"")).get("feed", 0) > 0
-        and _CLIENTS.search(asked.get(b"user-agent", b"")) is not None
-        and not any(name in asked for name in _FROM_CACHES)
+def can_take(asked: Fields) -> bool:
+    """Whether the request is of a reader known to understand deltas, and comes from it directly."""
+    return _CLIENTS.search(asked.get(b"user-agent", b"")) is not None and not any(
+        name in asked for name in _FROM_CACHES
     )
+
+
+def is_wanted(asked: Fields) -> bool:
+    return weights(asked.get(b"a-im", b"")).get("feed", 0) > 0
 
 
 def marks(feed: bytes) -> bytes:

@@ -126,7 +126,7 @@ class FeedFiles:
         headers = version.headers
         if (modified := cached.known_by_date()) is not None:
             headers = [*headers, (b"last-modified", formatdate(modified, usegmt=True).encode())]
-        deltas = method == "GET" and path.name in delta.FEEDS and delta.is_wanted(asked)
+        deltas = method == "GET" and path.name in delta.FEEDS and delta.can_take(asked)
         if deltas:
             await self._deltas.remember(cached.plain.body, cached.etags)
 
@@ -139,11 +139,11 @@ class FeedFiles:
             await _answer(send, 412, [TO_ALL, _EMPTY])
             return
         body = version.body
-        if deltas and (found := await self._deltas.of(cached.plain.body, version.etag, asked)):
-            new, base = found
-            if len(new) < len(body):
-                status, body = 226, new
-                headers = delta.headers_of(headers, version.etag, base)
+        if deltas and delta.is_wanted(asked):
+            found = await self._deltas.of(cached.plain.body, version.etag, asked)
+            if found and len(found[0]) < len(body):
+                status, body = 226, found[0]
+                headers = delta.headers_of(headers, version.etag, found[1])
         length = (b"content-length", str(len(body)).encode())
         await _answer(send, status, [*headers, length], body if method == "GET" else b"")
 
