@@ -15,7 +15,7 @@ from tests.programs import needs
 _AROUND_NGINX = """\
 daemon off;
 pid {folder}/nginx.pid;
-worker_processes 2;
+worker_processes 1;
 {user}
 events {{ worker_connections 768; }}
 http {{

@@ -6,6 +6,7 @@ versions. What they found is printed at the end as JSON.
 
 import gzip
 import json
+import os
 import re
 import select
 import sys
@@ -87,6 +88,7 @@ class Reader:
 
 
 def main(port: int, *, with_deltas: bool) -> None:
+    os.nice(10)  # who publishes goes first
     folder = "/feeds/all"
     readers = [
         Reader(port, f"{folder}/rss.xml"),
