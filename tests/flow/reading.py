@@ -37,6 +37,9 @@ class Reader:
     path: str
     encoding: str = "identity"
     conditional: bool = False
+    """It names the tag that it has."""
+    dated: bool = False
+    """It names the date that it has, and no tag."""
     deltas: bool = False
     runs: list[Run] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Reader:
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._date: str | None = None
         self._connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
 
     def look(self) -> None:
@@ -52,6 +56,8 @@ class Reader:
         held = self.runs[-1] if self.runs else None
         if held and (self.conditional or self.deltas):
             headers["If-None-Match"] = held.etag
+        if self.dated and self._date:
+            headers["If-Modified-Since"] = self._date
         if self.deltas:
             headers |= {"A-IM": "feed", "User-Agent": "newsboat/2.21.0 (Linux x86_64)"}
         began = time.monotonic()
@@ -67,6 +73,7 @@ class Reader:
         elif reply.status in (200, 226):
             if int(reply.headers["Content-Length"]) != len(body):
                 self.faults.append("another length than was said")
+            self._date = reply.headers["Last-Modified"]
             if reply.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
             if self.deltas:
@@ -96,6 +103,9 @@ def main(port: int, *, with_deltas: bool) -> None:
         Reader(port, f"{folder}/atom.xml", "gzip"),
         Reader(port, f"{folder}/atom.xml", conditional=True),
         Reader(port, f"{folder}/feed.json", "gzip"),
+    ]
+    readers += [
+        Reader(port, f"{folder}/rss.xml", each, dated=True) for each in ("gzip", "identity")
     ]
     if with_deltas:
         readers.append(Reader(port, f"{folder}/rss.xml", deltas=True))

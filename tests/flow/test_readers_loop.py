@@ -5,6 +5,7 @@ out of date, under tags that mean what they say.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ class Press:
     sizes: dict[str, set[int]] = field(default_factory=dict)
     refused: int = 0
 
-    def publish(self, number: int) -> None:
+    def take(self, number: int) -> None:
         """A new article, or every seventh time another revision of one that is in the feed."""
         if number > 30 and number % 7 == 0:
             number -= 10
@@ -87,9 +88,8 @@ class Press:
             published_at=START + timedelta(minutes=number),
         )
         self.app.take_in(Wire(candidate))
-        self.build()
 
-    def build(self) -> None:
+    def publish(self) -> None:
         try:
             self.app.publish()
         except TransientError:
@@ -199,7 +199,8 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, publications: int, full: 
         pressing(folder, monkeypatch) as (site, press),
     ):
         for number in range(1, 31):
-            press.publish(number)
+            press.take(number)
+        press.publish()
         press.sizes.clear()
         with (
             serving(site),
@@ -211,9 +212,10 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, publications: int, full: 
             for start in range(31, publications + 31, 10):
                 with small.full() if start - 1 in full else nullcontext():
                     for number in range(start, start + 10):
-                        press.publish(number)
+                        press.take(number)
+                        press.publish()
             took = time.monotonic() - begun
-            press.build()
+            press.publish()
     assert press.refused == 10 * len(full)
     assert len(press.sizes["/feeds/all/rss.xml"]) == 1, "else tags of size and second were enough"
     for found in (direct, through_nginx):
@@ -245,15 +247,12 @@ def tell(publications: int, took: float, press: Press, *servers: list[dict[str, 
 def test_readers_get_whole_true_and_timely_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(tmp_path, monkeypatch, 50, set())
-
-
-def test_readers_get_them_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, monkeypatch, 50, {50})
+    only_root_may_mount = os.geteuid() == 0
+    run(tmp_path, monkeypatch, 50, {50} if only_root_may_mount else set())
 
 
 @pytest.mark.slow
-def test_readers_get_them_ten_thousand_times(
+def test_readers_get_them_while_ten_thousand_articles_come_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path, monkeypatch, 10_000, set(range(530, 10_000, 500)))
