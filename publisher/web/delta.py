@@ -38,6 +38,7 @@ def can_take(asked: Fields) -> bool:
 
 
 def is_wanted(asked: Fields) -> bool:
+    """Whether the request asks for a delta."""
     return weights(asked.get(b"a-im", b"")).get("feed", 0) > 0
 
 
