@@ -80,7 +80,9 @@ class Proxy:
     def _forward(self, method: str, path: str, asked: Message) -> Exchange:
         connection = HTTPConnection("127.0.0.1", self.target, timeout=10)
         try:
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            # Altered answers have lengths of their own: what HEAD tells of them needs the body.
+            asking = "GET" if self.alter else method
+            connection.putrequest(asking, path, skip_host=True, skip_accept_encoding=True)
             for name, value in asked.items():
                 if name.lower() not in _OF_THE_CONNECTION:
                     connection.putheader(name, value)
@@ -95,11 +97,11 @@ class Proxy:
         exchange = Exchange(method, path, asked, reply.status, headers, body)
         if self.alter:
             self.alter(exchange)
-        if method == "HEAD":
-            exchange.body = b""
-        if method == "HEAD" and told:
+        if method == "HEAD" and not self.alter:
             headers["Content-Length"] = told
         elif exchange.status not in (204, 304):
             headers["Content-Length"] = str(len(exchange.body))
+        if method == "HEAD":
+            exchange.body = b""
         self.exchanges.append(exchange)
         return exchange
