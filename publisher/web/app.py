@@ -13,9 +13,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from publisher.core.links import feeds_url
 from publisher.core.model import Site
 from publisher.errors import TransientError
 from publisher.web.files import FeedFiles
+from publisher.web.headers import Headers
 from publisher.web.old_addresses import OldAddresses, Past
 from publisher.web.pages import Pages
 from publisher.web.subscriptions import Subscriptions, Unsubscriber
@@ -33,10 +35,12 @@ def create_app(
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
     media_from: Sequence[str] = (),
+    hubs: Sequence[str] = (),
 ) -> ASGIApp:
     """The application for `site`, serving the folder `feeds` under `/feeds/`.
 
-    `media_from`: where pages may load pictures and sound from, besides the site itself. `keys` are
+    `media_from`: where pages may load pictures and sound from, besides the site itself; `hubs`:
+    where readers can have themselves told of new entries, named beside every feed. `keys` are
     the signing keys by id; `ready`, called in a thread, tells in a sentence why the program cannot
     do its work now, or None. Where the site's address has a path (`/news`), everything answers both
     under it and without it: some proxies take it away and some do not.
@@ -44,7 +48,7 @@ def create_app(
     pages = Pages(site)
     subscriptions = Subscriptions(pages, store, keys, clock)
     site_pages = _site_pages(pages, subscriptions, OldAddresses(site, pages, past), ready)
-    files = FeedFiles(feeds, site_pages, media_from=media_from)
+    files = FeedFiles(feeds, site_pages, Headers(feeds_url(site), hubs, media_from))
     prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,13 +99,14 @@ def _site_pages(
             response.headers.update(error.headers or {})
             return response
         segments = request.scope["path"].split("/")[1:]
-        if known := await asyncio.to_thread(old.answer, segments):
-            return known
-        return pages.message(
+        answer = await asyncio.to_thread(old.answer, segments) or pages.message(
             404,
             "This page is not here",
             "It may have moved, or the address may have lost a letter on its way.",
         )
+        # A feed reader that is a page of another site is to see that a feed moved or is gone.
+        answer.headers["Access-Control-Allow-Origin"] = "*"
+        return answer
 
     async def later(_request: Request, _error: Exception) -> Response:
         response = pages.message(

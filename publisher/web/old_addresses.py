@@ -55,7 +55,10 @@ class OldAddresses:
 
     def _moved(self, segments: Sequence[str]) -> Response:
         path = "/".join(quote(each, safe="") for each in segments)
-        return RedirectResponse(f"{self._root}/{path}", 308)
+        # Not for ever, as browsers have it: a renaming may be turned back.
+        return RedirectResponse(
+            f"{self._root}/{path}", 308, {"Cache-Control": "public, max-age=600"}
+        )
 
 
 def target(segments: Sequence[str]) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from publisher.core.tokens import Purpose, sign
 from publisher.errors import ConfigurationError, TransientError
 from publisher.web.app import create_app
 from publisher.web.files import FeedFiles
+from publisher.web.headers import Headers
 from publisher.web.server import DRAIN_SECONDS, Server, bind
 
 NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
@@ -106,7 +107,9 @@ def _ask(port: int, method: str, path: str, body: bytes | None, headers: dict[st
 
 
 @asynccontextmanager
-async def running(feeds: Path, url: str = "https://news.example") -> AsyncIterator[Web]:
+async def running(
+    feeds: Path, url: str = "https://news.example", hubs: Sequence[str] = ()
+) -> AsyncIterator[Web]:
     store, unready = Store(), list[str]()
     listening = bind("127.0.0.1", 0)
     app = create_app(
@@ -118,6 +121,7 @@ async def running(feeds: Path, url: str = "https://news.example") -> AsyncIterat
         clock=lambda: NOW,
         ready=lambda: unready[0] if unready else None,
         media_from=("https://pictures.example",),
+        hubs=hubs,
     )
     server = Server(app, [listening])
     serving = asyncio.create_task(server.serve())
@@ -231,7 +235,17 @@ ENCODINGS = [
     ("gzip;q=0.000, *", False),
     ("*;q=0", False),
     ("gzip;q=0.2, identity;q=0.9", False),
+    ("gzip;q=0.2, *;q=0.9", False),
+    ("gzip;q=0.2, *;q=0.9, identity;q=0.1", True),
+    ("identity;q=0, gzip", True),
+    ("identity;q=0, *", True),
+    ("identity;q=0", False),
+    ("*;q=0, gzip;q=0.001", True),
     ("gzip;q=many", False),
+    ("gzip;q=nan", False),
+    ("gzip;q=-1", False),
+    ("gzipped", False),
+    (", ,gzip,", True),
 ]
 
 
@@ -247,36 +261,6 @@ async def test_the_plain_and_the_packed_have_tags_of_their_own(web: Web) -> None
     packed = await web.ask("/feeds/russia/rss.xml", Accept_Encoding="gzip")
     assert plain.headers["etag"] == f'"{sha256(RSS).hexdigest()[:32]}"'
     assert packed.headers["etag"] == f'"{sha256(packed.body).hexdigest()[:32]}"'
-
-
-async def test_who_has_the_feed_already_is_told_so(web: Web) -> None:
-    first = await web.ask("/feeds/russia/rss.xml")
-    etag, modified = first.headers["etag"], first.headers["last-modified"]
-    past, future = "Tue, 01 Jan 2019 00:00:00 GMT", "Thu, 01 Jan 2099 00:00:00 GMT"
-    for headers, status in [
-        ({"If_None_Match": etag}, 304),
-        ({"If_None_Match": f"W/{etag}"}, 304),
-        ({"If_None_Match": f'"other", {etag}, "third"'}, 304),
-        ({"If_None_Match": "*"}, 304),
-        ({"If_None_Match": '"other"'}, 200),
-        ({"If_None_Match": etag.strip('"')}, 200),
-        ({"If_None_Match": '"other"', "If_Modified_Since": future}, 200),
-        ({"If_None_Match": etag, "If_Modified_Since": past}, 304),
-        ({"If_None_Match": etag, "Accept_Encoding": "gzip"}, 200),
-        ({"If_Modified_Since": modified}, 304),
-        ({"If_Modified_Since": future}, 304),
-        ({"If_Modified_Since": past}, 200),
-        ({"If_Modified_Since": "last week"}, 200),
-        ({"If_Modified_Since": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, 200),
-        ({"If_Modified_Since": "Sunday, 06-Nov-94 08:49:37 GMT"}, 200),
-    ]:
-        answer = await web.ask("/feeds/russia/rss.xml", **headers)
-        assert answer.status == status, headers
-        if status == 304:
-            assert answer.body == b""
-            assert answer.headers["etag"] == etag
-            assert answer.headers["cache-control"] == "public, max-age=600"
-            assert answer.headers["vary"] == "Accept-Encoding"
 
 
 async def test_a_new_version_is_served_at_once(web: Web) -> None:
@@ -333,7 +317,8 @@ async def test_no_answer_mixes_two_versions_while_the_file_is_replaced(web: Web)
 
 
 async def test_memory_is_bounded(feeds: Path) -> None:
-    files = FeedFiles(feeds, _no_app, cache_bytes=10_000)
+    headers = Headers("https://news.example/feeds/")
+    files = FeedFiles(feeds, _no_app, headers, cache_bytes=10_000)
     for number in range(30):
         put(feeds / f"many/{number}.txt", b"%04d" % number * 500)
     put(feeds / "many/huge.txt", b"x" * 50_000)
@@ -442,14 +427,14 @@ async def test_a_folder_that_is_made_later_is_served_then(tmp_path: Path) -> Non
         assert (await web.ask("/feeds/")).body == PAGE
 
 
-WRITING = ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
+WRITING = ["POST", "PUT", "DELETE", "PATCH"]
 
 
 async def test_feeds_are_only_read(web: Web) -> None:
     for method in WRITING:
         answer = await web.ask("/feeds/russia/rss.xml", method)
         assert answer.status == 405
-        assert answer.headers["allow"] == "GET, HEAD"
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 # Leaving

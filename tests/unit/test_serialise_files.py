@@ -3,6 +3,7 @@
 import gzip
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,25 @@ def test_the_same_bytes_leave_the_file_untouched(tmp_path):
     assert path.read_bytes() == b"two"
     assert trace(path)[0] != before[0]
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask() & 0o644
+
+
+def test_each_version_has_a_second_of_its_own(tmp_path):
+    path, seconds = tmp_path / "rss.xml", []
+    before = time.time()
+    for number in range(5):
+        write_with_gzip(path, b"%d" % number)
+        seconds.append((path.stat().st_mtime, path.with_name("rss.xml.gz").stat().st_mtime))
+    for each in zip(*seconds, strict=True):
+        assert each[0] > before, "whoever fetched a version by now has an earlier date"
+        assert [later - each[0] for later in each] == [0, 1, 2, 3, 4]
+
+
+def test_a_version_is_dated_today_where_the_one_before_is_old(tmp_path):
+    path = tmp_path / "rss.xml"
+    write_if_changed(path, b"old")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    write_if_changed(path, b"new")
+    assert abs(path.stat().st_mtime - time.time()) < 10
 
 
 def umask() -> int:
