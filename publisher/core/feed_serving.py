@@ -91,8 +91,6 @@ def of_serving(replies: Replies, expected: str) -> Iterator[Finding]:
         yield Finding(sentence="has no ETag, so readers fetch it as a whole each time")
     elif tag.startswith("W/"):
         yield Finding(sentence="has a weak ETag: a server on the way alters our answers", hint=True)
-    if not plain.headers.get("last-modified"):
-        yield Finding(sentence="has no Last-Modified", hint=True)
     yield from _of_conditions(replies)
     yield from _of_packed(plain, replies.packed)
     yield from _of_head(plain, replies.head)
