@@ -27,7 +27,7 @@ _MARK = 16  # bytes
 K = TypeVar("K")
 V = TypeVar("V")
 
-_INSTEAD = {b"vary", b"cache-control", b"content-encoding", b"etag"}
+_INSTEAD = {b"vary", b"cache-control", b"content-encoding", b"content-length"}
 
 
 def can_take(asked: Fields) -> bool:
@@ -38,6 +38,7 @@ def can_take(asked: Fields) -> bool:
 
 
 def is_wanted(asked: Fields) -> bool:
+    """Whether the request asks for a delta."""
     return weights(asked.get(b"a-im", b"")).get("feed", 0) > 0
 
 
@@ -68,14 +69,14 @@ def since(feed: bytes, known: bytes) -> bytes | None:
     return delta if new else None
 
 
-def headers_of(whole: Iterable[Header], etag: bytes, base: bytes) -> list[Header]:
-    """A delta's, from those of the whole new version, whose tag is `etag`; `base`: the old one's.
+def headers_of(whole: Iterable[Header], delta: bytes, base: bytes) -> list[Header]:
+    """A delta's, from those of the whole new version; `base`: the tag of the old one.
 
-    Caches that know nothing of deltas must not keep it, and all others see `im` (10.8.1).
+    Caches that know nothing of deltas must not keep it, and all others see `im` (RFC 3229, 10.8.2).
     """
     return [
         *(each for each in whole if each[0] not in _INSTEAD),
-        (b"etag", etag),
+        (b"content-length", str(len(delta)).encode()),
         (b"im", b"feed"),
         (b"delta-base", base),
         (b"cache-control", b"no-store, im"),

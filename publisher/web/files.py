@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,7 +32,7 @@ Stamp = tuple[int, int, int, int]
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:]")
 _EMPTY = (b"content-length", b"0")
-_OF_BODIES = (b"content-type", b"content-encoding")
+_OF_BODIES = (b"content-type", b"content-encoding")  # a 304 has none of them
 
 log = structlog.get_logger()
 
@@ -43,7 +44,9 @@ class _Version:
     body: bytes
     etag: bytes
     headers: list[Header]
-    """All but its length and date."""
+    """All but its date."""
+    kept: list[Header]
+    """Those of `headers` that a 304 repeats (RFC 9110, 15.4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +126,27 @@ class FeedFiles:
         version = cached.plain
         if cached.packed and prefers_gzip(asked):
             version = cached.packed
-        headers = version.headers
-        if (modified := cached.known_by_date()) is not None:
-            headers = [*headers, (b"last-modified", formatdate(modified, usegmt=True).encode())]
+        modified = cached.known_by_date()
+        date = [] if modified is None else [_last_modified(modified)]
         deltas = method == "GET" and path.name in delta.FEEDS and delta.can_take(asked)
         if deltas:
             await self._deltas.remember(cached.plain.body, cached.etags)
 
         status = status_for(asked, version.etag, modified)
         if status == 304:
-            kept = [each for each in headers if each[0] not in _OF_BODIES]
-            await _answer(send, 304, kept)
+            await _answer(send, 304, version.kept + date)
             return
         if status == 412:
             await _answer(send, 412, [TO_ALL, _EMPTY])
             return
-        body = version.body
         if deltas and delta.is_wanted(asked):
             found = await self._deltas.of(cached.plain.body, version.etag, asked)
-            if found and len(found[0]) < len(body):
-                status, body = 226, found[0]
-                headers = delta.headers_of(headers, version.etag, found[1])
-        length = (b"content-length", str(len(body)).encode())
-        await _answer(send, status, [*headers, length], body if method == "GET" else b"")
+            if found and len(found[0]) < len(version.body):
+                headers = delta.headers_of(version.headers, *found)
+                await _answer(send, 226, headers + date, found[0])
+                return
+        body = version.body if method == "GET" else b""
+        await _answer(send, 200, version.headers + date, body)
 
     def _path(self, segments: Sequence[str]) -> Path | None:
         """The file asked for; None for what is never served: dot files, tricks with separators."""
@@ -268,7 +269,14 @@ def _unpacks_to(packed: bytes, body: bytes) -> bool:
 
 def _version(body: bytes, headers: list[Header]) -> _Version:
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode()
-    return _Version(body, etag, [*headers, (b"etag", etag)])
+    kept = [each for each in headers if each[0] not in _OF_BODIES] + [(b"etag", etag)]
+    length = (b"content-length", str(len(body)).encode())
+    return _Version(body, etag, [*headers, (b"etag", etag), length], kept)
+
+
+@lru_cache(maxsize=1024)
+def _last_modified(second: int) -> Header:
+    return b"last-modified", formatdate(second, usegmt=True).encode()
 
 
 def _with_slash(last: str, scope: Scope) -> bytes:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 
 Fields = Mapping[bytes, bytes]
 """A request's header fields by their names in small letters."""
@@ -28,7 +27,6 @@ def prefers_gzip(asked: Fields) -> bool:
     return gzipped > 0 and gzipped >= given.get("identity", others)
 
 
-@lru_cache(maxsize=256)
 def weights(listed: bytes) -> Mapping[str, float]:
     """The items of a list, in small letters, with their `q` (RFC 9110, 12.4.2): 0 is "not that"."""
     found: dict[str, float] = {}

@@ -296,9 +296,9 @@ def deltas(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The versions that deltas which were sent started from."""
     sent, made = list[bytes](), delta.headers_of
 
-    def noted(whole: list[Header], etag: bytes, base: bytes) -> list[Header]:
+    def noted(whole: list[Header], body: bytes, base: bytes) -> list[Header]:
         sent.append(base)
-        return made(whole, etag, base)
+        return made(whole, body, base)
 
     monkeypatch.setattr(delta, "headers_of", noted)
     return sent

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from email.utils import formatdate
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -321,3 +322,16 @@ async def test_many_who_ask_at_once_wait_for_one_reading(
     answers = await asyncio.gather(*(web.ask(FEED) for _ in range(20)))
     assert [each.body for each in answers] == [new] * 20
     assert reads == 1
+
+
+async def test_no_answer_waits_for_the_acknowledgement_of_its_head(web: Web) -> None:
+    def look_often() -> float:
+        connection = HTTPConnection("127.0.0.1", web.port, timeout=10)
+        began = time.monotonic()
+        for _ in range(100):
+            connection.request("GET", FEED)
+            connection.getresponse().read()
+        connection.close()
+        return time.monotonic() - began
+
+    assert await asyncio.to_thread(look_often) < 3  # at 40 ms each it would be 4
