@@ -38,6 +38,8 @@ class Replies:
     """Asked with an ETag that the feed never had."""
     packed: Reply
     """Asked by who takes gzip."""
+    same_packed: Reply | None
+    """Asked by the same with the ETag of `packed`, if it had one."""
     head: Reply
 
 
@@ -91,6 +93,8 @@ def of_serving(replies: Replies, expected: str) -> Iterator[Finding]:
         yield Finding(sentence="has no ETag, so readers fetch it as a whole each time")
     elif tag.startswith("W/"):
         yield Finding(sentence="has a weak ETag: a server on the way alters our answers", hint=True)
+    elif replies.packed.headers.get("etag", "").startswith("W/"):
+        yield Finding(sentence="is compressed by a server on the way (a weak ETag)", hint=True)
     yield from _of_conditions(replies)
     yield from _of_packed(plain, replies.packed)
     yield from _of_head(plain, replies.head)
@@ -121,7 +125,11 @@ def _of_plain(plain: Reply, expected: str) -> Iterator[Finding]:
 
 def _of_conditions(replies: Replies) -> Iterator[Finding]:
     """RFC 9110, 13.1: who has the feed is told so, and nobody else."""
-    asked = {"If-None-Match": replies.same_tag, "If-Modified-Since": replies.same_date}
+    asked = {
+        "If-None-Match": replies.same_tag,
+        "If-None-Match and gzip": replies.same_packed,
+        "If-Modified-Since": replies.same_date,
+    }
     for status in sorted({each.status for each in asked.values() if each} - {304}):
         names = [name for name, each in asked.items() if each and each.status == status]
         yield Finding(

@@ -14,13 +14,14 @@ from publisher.core.links import feeds_url
 from publisher.core.model import Site
 from publisher.errors import TransientError, UnreadableError
 from publisher.feeds import atom, document, json_feed, rss
-from publisher.kit.fetch import Answer, fetch
+from publisher.kit.fetch import fetch
 from publisher.kit.files import locked, write_if_changed
 
 _FORMATS = {"rss.xml": rss.TYPE, "atom.xml": atom.TYPE, "feed.json": json_feed.TYPE}
 _AT_A_TIME = 8
 _TRIES = 3  # at a feed that changes while it is looked at
 _ARCHIVES = 3  # documents back from each feed
+_GZIP = {"Accept-Encoding": "gzip"}
 _NO_VERSION = '"no-version-ever-had-this-tag"'
 
 
@@ -99,20 +100,20 @@ def _look(address: str) -> _Look:
 
 
 def _ask(address: str) -> Replies:
-    plain = fetch(address)
+    plain, packed = fetch(address), fetch(address, headers=_GZIP)
     tag, date = (plain.headers.get(name, "") for name in ("etag", "last-modified"))
+    packed_tag = packed.headers.get("etag", "") if packed.status == 200 else ""
     return Replies(
         plain=plain,
-        same_tag=_conditional(address, "If-None-Match", tag),
-        same_date=_conditional(address, "If-Modified-Since", date),
+        same_tag=fetch(address, headers={"If-None-Match": tag}) if tag else None,
+        same_date=fetch(address, headers={"If-Modified-Since": date}) if date else None,
         other_tag=fetch(address, headers={"If-None-Match": _NO_VERSION}),
-        packed=fetch(address, headers={"Accept-Encoding": "gzip"}),
+        packed=packed,
+        same_packed=fetch(address, headers=_GZIP | {"If-None-Match": packed_tag})
+        if packed_tag
+        else None,
         head=fetch(address, method="HEAD"),
     )
-
-
-def _conditional(address: str, header: str, value: str) -> Answer | None:
-    return fetch(address, headers={header: value}) if value else None
 
 
 def _judged(address: str, replies: Replies, media_type: str) -> _Look:

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
@@ -11,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from publisher.cli import main
+from tests.flow.front import caddy, nginx
 from tests.flow.proxy import Exchange, Proxy
 from tests.flow.site import CONFIG, Site, until
 
@@ -164,10 +166,17 @@ def weaken(exchange: Exchange) -> None:
     header("ETag", f"W/{tag}")(exchange)
 
 
+def name_as_packed(exchange: Exchange) -> None:
+    if exchange.status == 200:
+        header("ETag", exchange.headers["ETag"].removesuffix('"') + '-gzip"')(exchange)
+
+
 def keep_the_plain_tag(exchange: Exchange) -> None:
     """As who compresses by himself and leaves the headers as they were."""
     plain = gzip.decompress(exchange.body)
     header("ETag", f'"{sha256(plain).hexdigest()[:32]}"')(exchange)
+    if exchange.asked["If-None-Match"] == exchange.headers["ETag"]:
+        exchange.status = 304
 
 
 def pack_for_all(exchange: Exchange) -> None:
@@ -211,7 +220,11 @@ LIES: dict[str, tuple[Lie, str]] = {
     "the same for whoever has it": (
         about(RSS, to_who(conditional, status(200))),
         "is answered with 200 instead of 304 to who has it already "
-        "(If-None-Match, If-Modified-Since)",
+        "(If-None-Match, If-None-Match and gzip, If-Modified-Since)",
+    ),
+    "another ETag packed, which is not taken back": (  # as Apache's mod_deflate did for years
+        about(RSS, to_who(packs, name_as_packed)),
+        "is answered with 200 instead of 304 to who has it already (If-None-Match and gzip)",
     ),
     "deaf to dates": (
         about(RSS, to_who(has_date, status(200))),
@@ -311,6 +324,10 @@ HINTS: dict[str, tuple[Lie, str]] = {
         about(RSS, weaken),
         "has a weak ETag: a server on the way alters our answers",
     ),
+    "packed on the way": (
+        about(RSS, to_who(packs, weaken)),
+        "is compressed by a server on the way (a weak ETag)",
+    ),
     "unpacked for all": (about(RSS, unpack_for_all), "is not compressed for who takes gzip"),
     "no nosniff": (
         about(RSS, header("X-Content-Type-Options", None)),
@@ -326,6 +343,19 @@ HINTS: dict[str, tuple[Lie, str]] = {
 def test_of_an_honest_server_it_says_that_all_is_well(check: Checked) -> None:
     assert check(status=0) == []
     assert check(status=0) == []
+
+
+@pytest.mark.parametrize("front", [nginx, caddy])
+def test_of_the_servers_that_we_configure_it_says_that_all_is_well(
+    check: Checked, front: Callable[..., AbstractContextManager[int]], tmp_path: Path
+) -> None:
+    site, proxy = check.site, check.proxy
+    with front(tmp_path, site.folder, site.port, site=proxy.url) as port:
+        proxy.target = port
+        try:
+            assert check(status=0) == []
+        finally:
+            proxy.target = site.port
 
 
 @pytest.mark.parametrize("name", LIES)
