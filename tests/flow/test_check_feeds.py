@@ -126,6 +126,11 @@ def body(old: str, new: str, count: int = 0) -> Lie:
     return lie
 
 
+def archive(url: str) -> Lie:
+    """With an archive before it (RFC 5005)."""
+    return body("<link ", f'<link rel="prev-archive" href="{url}"/><link ', 1)
+
+
 def to_who(asks: Callable[[Exchange], object], lie: Lie) -> Lie:
     return lambda exchange: lie(exchange) if asks(exchange) else None
 
@@ -310,11 +315,12 @@ LIES: dict[str, tuple[Lie, str]] = {
         "has more than 1,000,000 bytes, which some readers do not take (feeds.entries)",
     ),
     "an archive that is gone": (
-        about(
-            ATOM,
-            body("<link ", '<link rel="prev-archive" href="SITE/feeds/all/1.xml"/><link ', 1),
-        ),
+        about(ATOM, archive("SITE/feeds/all/1.xml")),
         "has an archive that cannot be read: SITE/feeds/all/1.xml is answered with 404",
+    ),
+    "archives in a circle": (
+        about(ATOM, archive(f"SITE{ATOM}")),
+        f"has archives that lead round in a circle, to SITE{ATOM}",
     ),
 }  # fmt: skip
 
@@ -356,6 +362,11 @@ def test_of_the_servers_that_we_configure_it_says_that_all_is_well(
             assert check(status=0) == []
         finally:
             proxy.target = site.port
+
+
+def test_archives_that_are_there_are_well(check: Checked) -> None:
+    lie = about(ATOM, archive("SITE/feeds/harbour/atom.xml"))
+    assert check(lie, status=0) == []
 
 
 @pytest.mark.parametrize("name", LIES)
