@@ -9,6 +9,7 @@ from lxml import etree
 
 from publisher.core.feed_document import Document, Entry
 from publisher.errors import UnreadableError
+from publisher.feeds.generator import DC
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -36,7 +37,9 @@ def _rss(body: bytes) -> Document:
                 id=_text(item, "guid"),
                 link=_text(item, "link"),
                 title=_text(item, "title").replace("\u2060", ""),  # nobody sees it
-                published=_moment(parsedate_to_datetime, _text(item, "pubDate")),
+                # Dublin Core has the years that RFC 5322 cannot write.
+                published=_moment(parsedate_to_datetime, _text(item, "pubDate"))
+                or _moment(datetime.fromisoformat, _text(item, f"{{{DC}}}date")),
             )
             for item in channel.findall("item")
         ),

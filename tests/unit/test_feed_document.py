@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from publisher.core.feed_document import Document, Entry, Memory, remembered, since
+from publisher.feeds.document import read
 
 ADDRESS = "https://news.example/feeds/all/atom.xml"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -89,3 +90,21 @@ def test_what_could_not_be_read_this_time_is_remembered_as_it_was() -> None:
     assert remembered(before, {}, all_read=True) == NOTHING
     both = remembered(before, feed(WEATHER), all_read=False)
     assert set(both.entries) == {"tag:1", "tag:2"}
+
+
+DATES = {
+    "<pubDate>Fri, 20 Nov 2026 13:00:00 +0100</pubDate>": NOON,
+    "<dc:date>2026-11-20T13:00:00+01:00</dc:date>": NOON,
+    "<dc:date>1850-01-02T00:00:00+00:00</dc:date>": datetime(1850, 1, 2, tzinfo=UTC),
+    "<pubDate>2026-11-20</pubDate>": None,
+    "<pubDate></pubDate>": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("written", DATES)
+def test_the_date_of_an_item(written: str) -> None:
+    item = f"<item><guid>tag:1</guid><title>The ferry</title>{written}</item>"
+    rss = f'<rss xmlns:dc="http://purl.org/dc/elements/1.1/"><channel>{item}</channel></rss>'
+    (entry,) = read(rss.encode(), "application/rss+xml").entries
+    assert entry.published == DATES[written]
