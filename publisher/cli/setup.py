@@ -9,9 +9,12 @@ import typer
 
 from publisher.checkup import checks
 from publisher.cli.opening import load_settings, opened
-from publisher.cli.output import Json, complain, counted, say, say_json
+from publisher.cli.output import Json, complain, counted, say, say_json, shown_progress
+from publisher.core.links import feeds_url
 from publisher.errors import ConfigurationError, PublisherError
+from publisher.feeds.inspection import inspect
 from publisher.kit import resources
+from publisher.settings import Settings
 from publisher.store import schema, transfer
 from publisher.store import status as store_status
 from publisher.store.engine import Database
@@ -76,8 +79,21 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         say(f"  {one.document}{item}: {one.reason}")
 
 
-def check(ctx: typer.Context) -> None:
-    """Look whether everything that is configured works: files, database, templates, relays."""
+def check(
+    ctx: typer.Context,
+    feeds: Annotated[
+        bool,
+        typer.Option("--feeds", help="Look at the feeds instead, as they reach their readers."),
+    ] = False,
+) -> None:
+    """Look whether everything that is configured works: files, database, templates, relays.
+
+    With --feeds: ask for every feed at its public address, as a strict reader would, and say what
+    is wrong with the answers, and which ids or dates changed since the last look.
+    """
+    if feeds:
+        _check_feeds(load_settings(ctx))
+        return
     problems = 0
     with opened(ctx) as app:
         for name, look in checks(app):
@@ -88,6 +104,24 @@ def check(ctx: typer.Context) -> None:
                 complain(f"{name}: {error}")
     if problems:
         raise typer.Exit(1)
+
+
+def _check_feeds(settings: Settings) -> None:
+    site = settings.site_facts()
+    with shown_progress() as progress:
+        done = inspect(site, settings.var / "feeds-seen.json", progress)
+    wrong = 0
+    for addresses, finding in done.findings:
+        more = f" (and {len(addresses) - 1} more)" if len(addresses) > 1 else ""
+        line = f"{addresses[0]}{more}: {finding.sentence}"
+        if finding.hint:
+            say(f"hint  {line}")
+        else:
+            wrong += 1
+            complain(line)
+    if wrong:
+        raise typer.Exit(1)
+    say(f"ok    feeds: {done.feeds} addresses under {feeds_url(site)}")
 
 
 @database.command()
