@@ -4,7 +4,7 @@ The stages know nothing of each other; what flows between them are rows, and her
 functions of the store are given to the stages that asked for them.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -16,6 +16,7 @@ from publisher.core import tokens
 from publisher.core.addresses import parse_mailbox
 from publisher.core.links import ALL, category_url
 from publisher.core.model import Newsletter, Site
+from publisher.core.notice import NOTICES
 from publisher.core.standing import pause_reason
 from publisher.delivery.carriers import Post
 from publisher.delivery.worker import Totals, Worker
@@ -45,10 +46,12 @@ from publisher.store import (
     control,
     editions,
     feed_archives,
+    last_look,
     ledger,
     memberships,
     naming,
     newsletters,
+    notices,
     pings,
     publication,
     quarantine,
@@ -356,10 +359,16 @@ class App:
             site=self.site,
             press=self.press,
             key_id=self.keys.current[0],
+            notice_sender=self.settings.notice_sender(),
+            link=self.link,
         )
 
     def unsubscribe_url(self, subscription_id: int, key_id: str) -> str:
-        """The link in this subscription's mails; it never expires.
+        """The link in this subscription's mails; it never expires. Raises as `link` does."""
+        return self.link(tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id)
+
+    def link(self, purpose: tokens.Purpose, payload: Sequence[int | str], key_id: str) -> str:
+        """The page for this purpose, with what is signed into its address.
 
         Raises TransientError when the key was taken away: a mail made with it cannot be made again
         as it was, until somebody puts the key back.
@@ -367,14 +376,14 @@ class App:
         key = self.keys.all.get(key_id)
         if key is None:
             raise TransientError(f"the signing key {key_id} of this mail's links is gone")
-        token = tokens.sign(tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id, key)
-        return f"{self.site.url}/unsubscribe/{token}"
+        return f"{self.site.url}/{purpose}/{tokens.sign(purpose, payload, key_id, key)}"
 
     def worker(self) -> Worker:
         """A sender of what is due; to be run by whoever holds the sender's lock."""
         return Worker(
             db=self.db,
             claims=claims,
+            last_look=last_look,
             ledger=ledger,
             refusals=refusals,
             renderer=self.renderer,
@@ -387,9 +396,8 @@ class App:
     @cached_property
     def post(self) -> Post:
         return Post(
-            senders={
-                slug: parse_mailbox(each.sender)[1] for slug, each in self.newsletters.items()
-            },
+            senders={slug: parse_mailbox(each.sender)[1] for slug, each in self.newsletters.items()}
+            | {NOTICES: parse_mailbox(self.settings.notice_sender())[1]},
             unsubscribe_url=self.unsubscribe_url,
             hostname=_greeting(urlsplit(self.site.url).hostname or "localhost"),
             resend=self.settings.mail.after_crash == "resend",
@@ -408,7 +416,7 @@ class App:
         tried again: its template may have been mended meanwhile.
         """
         with self.db.write() as conn:
-            ledger.bring_forward(conn, list(self.newsletters), self.clock())
+            ledger.bring_forward(conn, [*self.newsletters, NOTICES], self.clock())
             refusals.forget_relays(conn)
             return claims.reclaim(
                 conn, self.clock(), all_workers=self.db.is_sqlite, resend=self.post.resend
@@ -422,6 +430,7 @@ class App:
         sent = await self.worker().run(due_by=now)
         self.finish_editions()
         self.clear_editions()
+        self.clear_notices()
         return sent
 
     def hasten(self, now: datetime) -> None:
@@ -465,6 +474,13 @@ class App:
                 with self.db.write() as conn:
                     more = totals.clear(conn, edition_id, ended_before)
         return len(due)
+
+    def clear_notices(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Forget the notices that have served, a few in a transaction."""
+        more = True
+        while more and not stopping():
+            with self.db.write() as conn:
+                more = notices.clear(conn, self.clock())
 
 
 def _greeting(host: str) -> str:

@@ -290,6 +290,11 @@ class Settings(BaseSettings):
             for newsletter in self.newsletters
         )
 
+    def notice_sender(self) -> str:
+        """Whom mails come from that are of no newsletter."""
+        of_one = (each.sender for each in self.newsletters if each.sender)
+        return self.mail.sender or next(of_one, "") or self._default_sender()
+
     def _default_sender(self) -> str:
         name = re.sub("[<>]", "", self.site.title)
         try:

@@ -44,6 +44,7 @@ class Story:
     subscriptions: Sequence[Standing]
     mails: Sequence[store.Mail]
     """The newest first."""
+    notices: Sequence[store.Notified]
     bounces: Sequence[store.Bounced]
 
 
@@ -73,6 +74,7 @@ def tell(app: App, address: str) -> Story:
             zone=_zone(app, conn, reader),
             subscriptions=subscriptions,
             mails=store.mails(conn, reader.id),
+            notices=store.notices(conn, reader.id),
             bounces=store.bounces(conn, reader.id),
         )
 

@@ -11,7 +11,7 @@ from publisher.errors import TransientError
 from publisher.store import (
     articles,
     category_settings,
-    claims,
+    last_look,
     newsletters,
     subscribers,
 )
@@ -47,7 +47,7 @@ class WebStore:
 
     def _is_in_flight(self, subscription_id: int) -> bool:
         with self.db.read() as conn:
-            return claims.is_in_flight(conn, subscription_id)
+            return last_look.is_in_flight(conn, subscription_id)
 
     def is_withdrawn(self, article_slug: str) -> bool:
         """Whether the article with this page was public and was withdrawn."""

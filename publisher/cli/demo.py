@@ -106,7 +106,7 @@ class _Demo:
         now = _status(app)
         with app.db.read() as conn:
             slug = shelf.newest(conn, None, 1)[0].categories[0]
-        site, sent = app.site.url, now.deliveries.get("sent", 0)
+        site, sent = app.site.url, _sent(now)
         say(
             f"{app.site.title}: {counted(now.articles, 'article')} taken in and public, "
             f"{counted(self._feeds(), 'feed')} written"
@@ -137,7 +137,7 @@ class _Demo:
         say(f"Breaking: “{title}” reached feed and inbox after {seconds:.1f} s.")
 
     def _compare(self, app: App) -> None:
-        sent = _status(app).deliveries.get("sent", 0)
+        sent = _sent(_status(app))
         if sent != self.catcher.count:
             raise TransientError(f"{sent} mails were sent but {self.catcher.count} received")
 
@@ -208,7 +208,7 @@ class _Demo:
     def _settled(self, app: App) -> bool:
         """Every mail that was planned has gone out and come in."""
         now = _status(app)
-        sent = now.deliveries.get("sent", 0)
+        sent = _sent(now)
         return sent > 0 and now.backlog == 0 and sent == self.catcher.count
 
     async def _until(self, happened: Callable[[], bool], what: str) -> None:
@@ -270,6 +270,10 @@ def _add_readers(app: App) -> None:
 def _status(app: App) -> status.Status:
     with app.db.read() as conn:
         return status.read(conn)
+
+
+def _sent(now: status.Status) -> int:
+    return now.deliveries.get("sent", 0) + now.notices.get("sent", 0)
 
 
 def _public(app: App) -> int:

@@ -14,7 +14,7 @@ from publisher.core.model import Cadence, DeliveryState, EditionState, Subscript
 from publisher.core.replies import printable_reply
 from publisher.core.schedule import WEEKDAYS, slot_key
 from publisher.core.text import clean_line
-from publisher.store.story import Bounced, Mail
+from publisher.store.story import Bounced, Mail, Notified
 
 _SHOWN = 20  # mails
 _TITLES = 5
@@ -73,6 +73,9 @@ def _say_story(told: story.Story, keep_days: int) -> None:
     if not told.mails:
         say("no mails")
     say(f"of mails that ended more than {counted(keep_days, 'day')} ago only totals are kept")
+    for notice in told.notices[:_SHOWN]:
+        say(f"notice to {notice.kind}, {story.local(notice.created_at, zone)}")
+        say(f"  {_what_became(notice, zone)}")
     for bounced in told.bounces:
         _say_bounce(bounced, zone)
 
@@ -129,10 +132,13 @@ def _say_mail(mail: Mail, zone: ZoneInfo, titles: int) -> None:
         f"{story.local(mail.planned_at, zone)}: {counted(len(mail.titles), 'article')}"
         f"{_named(mail.titles, titles)}"
     )
-    words = [_IN_WORDS[mail.state]]
     open_ = mail.state in (DeliveryState.PENDING, DeliveryState.DEFERRED)
-    if open_ and mail.edition_state is EditionState.PAUSED:
-        words.append("the edition is held")
+    held = open_ and mail.edition_state is EditionState.PAUSED
+    say(f"  {_what_became(mail, zone, *(['the edition is held'] if held else []))}")
+
+
+def _what_became(mail: Mail | Notified, zone: ZoneInfo, *more: str) -> str:
+    words = [_IN_WORDS[mail.state], *more]
     if mail.state is DeliveryState.DEFERRED and mail.next_attempt_at:
         words.append(f"next {story.local(mail.next_attempt_at, zone)}")
     if mail.attempts:
@@ -142,7 +148,7 @@ def _say_mail(mail: Mail, zone: ZoneInfo, titles: int) -> None:
     if mail.relay:
         words.append(f"relay {mail.relay}")
     answer = f"{mail.smtp_status or ''} {mail.reply}".strip()
-    say(f"  {', '.join(words)}{f': {answer}' if answer else ''}")
+    return f"{', '.join(words)}{f': {answer}' if answer else ''}"
 
 
 def _say_bounce(bounced: Bounced, zone: ZoneInfo) -> None:
@@ -182,6 +188,7 @@ def _story_as_json(told: story.Story) -> dict[str, Any]:  # Any: for `say_json`
             for each in told.subscriptions
         ],
         "mails": [_mail_as_json(each) for each in told.mails],
+        "notices": [_mail_as_json(each) for each in told.notices],
         "bounces": [
             {**asdict(each), "diagnostic": printable_reply(each.diagnostic)}
             for each in told.bounces
@@ -189,7 +196,7 @@ def _story_as_json(told: story.Story) -> dict[str, Any]:  # Any: for `say_json`
     }
 
 
-def _mail_as_json(mail: Mail) -> dict[str, Any]:
+def _mail_as_json(mail: Mail | Notified) -> dict[str, Any]:
     return {**asdict(mail), "meaning": _IN_WORDS[mail.state]}
 
 

@@ -1,5 +1,6 @@
 """`init`, `status`, `check` and `db …`: setting up, and seeing that all is well."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -58,8 +59,9 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         say(f"readers        {count} of {newsletter}")
     for slot in now.next_due:
         say(f"next due       {slot.time.newsletter} {slot.next_due_at:%Y-%m-%d %H:%M} UTC")
-    states = ", ".join(f"{count} {state}" for state, count in sorted(now.deliveries.items()))
-    say(f"mails          {states or 'none yet'}; {now.backlog} to go")
+    say(f"mails          {_states(now.deliveries) or 'none yet'}; {now.backlog} to go")
+    if now.notices:
+        say(f"notices        {_states(now.notices)}")
     if now.uncertain:
         say(f"uncertain      {now.uncertain}: `publisher newsletters uncertain` names them")
     for slug, reason in now.paused.items():
@@ -77,6 +79,10 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     for one in now.quarantine:
         item = f" ({one.item})" if one.item else ""
         say(f"  {one.document}{item}: {one.reason}")
+
+
+def _states(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def check(

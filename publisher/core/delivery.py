@@ -1,6 +1,6 @@
 """A claimed mail to one reader, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,11 +23,15 @@ class Job:
     """This one, counted from 1."""
     first_attempt_at: datetime
     rendering_id: int
-    edition_id: int
+    edition_id: int | None
+    """None: it is a notice's."""
+    notice_id: int | None = None
     newsletter: str
+    """Its slug; `NOTICES` where it is a notice."""
     planned_at: datetime
-    subscriber_id: int
-    subscription_id: int
+    subscriber_id: int | None
+    """None: of a notice to somebody who is no reader."""
+    subscription_id: int | None
     address: str
     name: str
     domain: str
@@ -51,6 +55,8 @@ class Claimed:
     jobs: Sequence[Job]
     to_render: Sequence[int]
     """Variants that due rows wait for: they have no rendering, or one that is out of date."""
+    urgent: Collection[int] = ()
+    """Those of them for which a reader sits and waits: the notices'."""
     rates: Mapping[str, int] = field(default_factory=dict)
     """Mails a minute at most, of the newsletters that have such a limit."""
     refusals: Sequence[Refusal] = ()

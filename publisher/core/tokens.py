@@ -22,6 +22,8 @@ class Purpose(StrEnum):
 
     UNSUBSCRIBE = "unsubscribe"
     """Payload: the subscription's id."""
+    CONFIRM = "confirm"
+    """Payload: the subscriber's id, and when it was asked for (microseconds since 1970)."""
 
 
 class BadTokenError(PermanentError):

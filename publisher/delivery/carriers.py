@@ -30,7 +30,7 @@ class Post:
     """What every mail of this site needs besides its rendering."""
 
     senders: Mapping[str, str]
-    """Envelope sender by newsletter."""
+    """Envelope sender by newsletter, and of notices."""
     unsubscribe_url: Callable[[int, str], str]
     """The link of a subscription, signed with the key of this id."""
     hostname: str
@@ -123,18 +123,22 @@ class Carriers:
         """The same bytes at every attempt: all that goes in comes from stored facts."""
         rendering = self.rendering(job.rendering_id)
         address = check(job.address)
+        link = ""
+        if job.edition_id is not None and job.subscription_id is not None:
+            link = self.post.unsubscribe_url(job.subscription_id, rendering.key_id)
         message = compose(
             rendering,
             Recipient(address=address, name=job.name),
             message_id=message_id(
-                "edition",  # not the newsletter's slug, which may be another at the next attempt
-                job.edition_id,
-                job.subscriber_id,
+                # Not the newsletter's slug, which may be another at the next attempt.
+                "notice" if job.edition_id is None else "edition",
+                job.notice_id or job.edition_id or 0,
+                job.subscriber_id or 0,
                 date=job.planned_at,
                 rendering=rendering,
             ),
             date=job.planned_at,
-            unsubscribe_url=self.post.unsubscribe_url(job.subscription_id, rendering.key_id),
+            unsubscribe_url=link,
         )
         return Envelope(
             sender=self.post.senders[job.newsletter], recipient=address, message=message

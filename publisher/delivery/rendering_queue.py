@@ -1,7 +1,7 @@
 """The variants that due mails wait for, rendered one after the other while other mails go out."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -10,7 +10,8 @@ import structlog
 from publisher.errors import AwayError, TransientError
 
 MOST = 200
-"""Variants that may wait: each is named in the query that looks for other mails meanwhile."""
+"""Variants that may wait, and as many urgent ones: each is named in the query that looks for other
+mails meanwhile."""
 _TICK = 0.25  # seconds that what is rendered waits for more, to be claimed with it
 _PAUSE = 1.0  # seconds between tries while the database cannot be written
 
@@ -39,9 +40,14 @@ class RenderingQueue:
         """Including the one that is being rendered."""
         return frozenset(self._waiting)
 
-    def add(self, variant_ids: Iterable[int]) -> bool:
-        """Whether there was room for one; the others are to be offered again."""
+    def add(self, variant_ids: Sequence[int], urgent: Collection[int] = ()) -> bool:
+        """Whether there was room for one; the others are to be offered again.
+
+        Those that are `urgent` are next, in their order.
+        """
+        first = {each: None for each in variant_ids if each in urgent}
         before = len(self._waiting)
+        self._waiting = first | self._waiting
         for each in variant_ids:
             if len(self._waiting) < MOST:
                 self._waiting[each] = None

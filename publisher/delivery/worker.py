@@ -66,6 +66,8 @@ class Claims(Protocol):
         without: Collection[int],
     ) -> Claimed: ...
 
+
+class LastLook(Protocol):
     def unwanted(self, conn: Transaction, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]: ...
 
 
@@ -100,6 +102,7 @@ class Totals:
 class Worker:
     db: Database
     claims: Claims
+    last_look: LastLook
     ledger: Ledger
     refusals: RefusalBook
     renderer: Renderer
@@ -207,7 +210,7 @@ class Worker:
                 await self._wait(_IDLE)
                 continue
             self._tell(None)
-            if self._unrendered.add(claimed.to_render):
+            if self._unrendered.add(claimed.to_render, claimed.urgent):
                 continue  # there may be others behind them
             done = not unrendered and self._is_done(claimed, due_by)
             if self._in_flight == 0 and (self._stopping or done):
@@ -304,7 +307,7 @@ class Worker:
     async def _unwanted(self, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]:
         def ask() -> Mapping[int, DeliveryState]:
             with self.db.read() as conn:
-                return self.claims.unwanted(conn, jobs)
+                return self.last_look.unwanted(conn, jobs)
 
         return await self._in_thread(ask)
 

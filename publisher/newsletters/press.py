@@ -20,7 +20,7 @@ from publisher.core.model import Rendering
 from publisher.errors import OverrunError, PermanentError, PublisherError, TransientError
 from publisher.kit.jinja import environment
 from publisher.kit.shortage import is_shortage
-from publisher.newsletters.render import EditionContent
+from publisher.newsletters.notices import MailContent
 
 SECONDS = 10.0
 """Longer than any rendering that ends: one of a dozen articles takes milliseconds."""
@@ -52,10 +52,10 @@ class Press:
         self._stale = False
         self._closing = False
 
-    def render(self, content: EditionContent) -> Rendering:
+    def render(self, content: MailContent) -> Rendering:
         """The mail of this content.
 
-        Raises what `newsletters.render.render` does, OverrunError when it was cut off or the
+        Raises what the `render` of its kind does, OverrunError when it was cut off or the
         process ended under it, PermanentError when that cannot be started, and TransientError
         when `close` was called meanwhile.
         """
@@ -67,7 +67,7 @@ class Press:
                 self._end()
                 if self._closing:
                     raise TransientError(_GIVEN_UP) from None
-                raise self._loss(child, error, content.newsletter.template) from None
+                raise self._loss(child, error, content.template) from None
             if isinstance(answer, OverrunError):
                 self._end()  # it is full of what the template has left behind
             if isinstance(answer, PublisherError):
@@ -157,7 +157,7 @@ class _Child:
         status = self._process.wait()
         return signal.Signals(-status).name if status < 0 else f"status {status}"
 
-    def ask(self, content: EditionContent, seconds: float) -> object:
+    def ask(self, content: MailContent, seconds: float) -> object:
         """What it answers: a Rendering or a PublisherError.
 
         Raises TimeoutError when that takes longer, and OSError, EOFError or UnpicklingError when

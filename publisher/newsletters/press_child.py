@@ -23,7 +23,7 @@ from publisher.core.headers import one_line  # noqa: E402
 from publisher.core.model import Rendering  # noqa: E402
 from publisher.errors import OverrunError, PermanentError, PublisherError  # noqa: E402
 from publisher.kit.jinja import environment, place  # noqa: E402
-from publisher.newsletters.render import EditionContent, render  # noqa: E402
+from publisher.newsletters.notices import MailContent, render  # noqa: E402
 
 _LATER = 3  # seconds of computing over its time, which a parent that lives does not let it have
 
@@ -53,7 +53,7 @@ def _say(answer: object, out: BinaryIO) -> None:
 
 
 def _answer(
-    content: EditionContent, templates: Environment, seconds: float
+    content: MailContent, templates: Environment, seconds: float
 ) -> Rendering | PublisherError:
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-import css_inline
 from jinja2 import Environment
 
 from publisher.core import splice
@@ -20,6 +19,7 @@ from publisher.core.text import opening_words
 from publisher.errors import PermanentError
 from publisher.kit.jinja import rendered, sources
 from publisher.kit.locale import direction, locale_of
+from publisher.newsletters.parts import body, inlined
 from publisher.newsletters.stories import Link, Story, link, sections, story
 from publisher.newsletters.translations import LANGUAGES, Words, words
 
@@ -35,8 +35,6 @@ READER = ("name", "address", "unsubscribe_url")
 _SUBJECT = 180
 _PREHEADER = 140
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
-_BLANK_LINES = re.compile(r"\n{3,}")
-_INLINER = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +56,10 @@ class EditionContent:
     zone: str
     key_id: str
 
+    @property
+    def template(self) -> str:
+        return self.newsletter.template
+
 
 def render(content: EditionContent, templates: Environment) -> Rendering:
     """Renders the newsletter's `.html` and `.txt` templates; the same content gives the same bytes.
@@ -75,24 +77,16 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
     def html(amount: "_Amount") -> str:
         names = fixed | amount.of(stories, links)
         page = rendered(templates, f"{newsletter.template}.html", names, MAX_OUTPUT)
-        try:
-            return _INLINER.inline(page)
-        except ValueError as error:
-            raise PermanentError(f"{newsletter.template}.html: {error}") from error
+        return inlined(page, f"{newsletter.template}.html")
 
     amount, page = _largest_that_fits(_amounts(len(stories)), html)
     names = fixed | amount.of(stories, links)
     text = rendered(templates, f"{newsletter.template}.txt", names, MAX_OUTPUT)
-    parts = (
-        splice.encode(_BLANK_LINES.sub("\n\n", text).lstrip("\n")),
-        splice.encode(page, escape=True),
-    )
-    # `=_` never comes out of quoted-printable (RFC 2045 6.7), so no part can hold the boundary.
-    boundary = "=_" + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+    mime, boundary = body(text, page)
     name, address = parse_mailbox(newsletter.sender)
     return Rendering(
         subject=subject,
-        body=_alternatives(boundary, *parts),
+        body=mime,
         boundary=boundary,
         key_id=content.key_id,
         sender=format_mailbox(name or newsletter.title, address),
@@ -102,9 +96,10 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
     )
 
 
-def fingerprint(newsletter: Newsletter, site: Site, templates: Environment) -> str:
-    """Changes with everything but articles that a rendering of `newsletter` is made of."""
-    digest = hashlib.sha256(repr((newsletter, site)).encode("utf-8", "replace"))
+def fingerprint(made_for: object, site: Site, templates: Environment) -> str:
+    """Changes with everything but articles that a rendering is made of; `made_for` are the
+    settings of its newsletter, or of notices."""
+    digest = hashlib.sha256(repr((made_for, site)).encode("utf-8", "replace"))
     for name, source in sources(templates):  # one that cannot be read: `render` says so
         digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
     return digest.hexdigest()[:32]
@@ -189,17 +184,6 @@ def _preheader(stories: tuple[Story, ...]) -> str:
     """What a list of mails shows after the subject: the headlines that the subject does not."""
     others = " · ".join(each.title for each in stories[1:])
     return one_line(others or "".join(each.standfirst for each in stories), _PREHEADER)
-
-
-def _alternatives(boundary: str, text: bytes, html: bytes) -> bytes:
-    mark = b"--" + boundary.encode("ascii")
-    out = b""
-    for subtype, part in ((b"plain", text), (b"html", html)):
-        out += (
-            mark + b"\r\nContent-Type: text/" + subtype + b"; charset=utf-8\r\n"
-            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + part + b"\r\n"
-        )
-    return out + mark + b"--\r\n"
 
 
 def _list_id(newsletter: Newsletter, site: Site) -> str:

@@ -1,9 +1,10 @@
 """Makes the renderings that due mails wait for, from what their articles say now."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -13,7 +14,10 @@ from sqlalchemy import Connection
 from publisher.core.edition import VariantContent
 from publisher.core.headers import one_line
 from publisher.core.model import DeliveryState, Newsletter, Rendering, Site
+from publisher.core.notice import NOTICES, Notice
+from publisher.core.tokens import Purpose
 from publisher.errors import OverrunError, PublisherError, TransientError
+from publisher.newsletters.notices import MailContent, NoticeMail
 from publisher.newsletters.render import EditionContent, fingerprint
 
 RETRY = timedelta(minutes=5)
@@ -29,7 +33,7 @@ class Database(Protocol):
 
 
 class RenderingBook(Protocol):
-    def content(self, conn: Connection, variant_id: int) -> VariantContent: ...
+    def content(self, conn: Connection, variant_id: int) -> VariantContent | Notice: ...
 
     def add(
         self,
@@ -68,7 +72,7 @@ class Press(Protocol):
     @property
     def templates(self) -> Environment: ...
 
-    def render(self, content: EditionContent) -> Rendering: ...
+    def render(self, content: MailContent) -> Rendering: ...
 
     def renew(self) -> None: ...
 
@@ -93,11 +97,15 @@ class Renderer:
     site: Site
     press: Press
     key_id: str
+    notice_sender: str
+    link: Callable[[Purpose, Sequence[int | str], str], str]
+    """The address of a signed link: its purpose, what is signed into it, and the key's id."""
     fingerprints: Mapping[str, str] = field(init=False, default_factory=dict)
-    """By newsletter: of the templates, settings and key its mails are made with."""
+    """By newsletter, and for notices: of the templates, settings and key its mails are made with.
+    """
 
     _overruns: dict[str, _Overrun] = field(init=False, default_factory=dict)
-    """By newsletter: the last."""
+    """By newsletter, and of notices: the last."""
     _told: set[tuple[str, str]] = field(init=False, default_factory=set)
     """Fingerprint and reason of failures that are in the log."""
 
@@ -131,6 +139,9 @@ class Renderer:
         self.refresh(now)
         with self.db.read() as conn:
             content = self.book.content(conn, variant_id)
+        if isinstance(content, Notice):
+            self._make(variant_id, NOTICES, lambda: self._notice(content), 0, now)
+            return
         newsletter = self.newsletters.get(content.newsletter)
         if newsletter is None:
             return  # renamed since the claim, by a process with a newer configuration
@@ -139,17 +150,28 @@ class Renderer:
                 variant_id, DeliveryState.CANCELLED, "every article of it was withdrawn", now
             )
             return
-        begun_with = self.fingerprints[newsletter.slug]
-        last = self._overruns.get(newsletter.slug)
+        mail = partial(self.mail, newsletter, content)
+        self._make(variant_id, newsletter.slug, mail, content.change, now)
+
+    def _make(
+        self,
+        variant_id: int,
+        slug: str,
+        mail: Callable[[], Rendering],
+        change: int,
+        now: datetime,
+    ) -> None:
+        begun_with = self.fingerprints[slug]
+        last = self._overruns.get(slug)
         if last and last.fingerprint == begun_with and now < last.until:
             self._set_aside(variant_id, DeliveryState.DEFERRED, last.reason, now, last.until)
             return
         try:
-            made = self.mail(newsletter, content)
+            made = mail()
         except TransientError:
             raise
         except Exception as error:  # whatever it is, it must not hold up other mails
-            self._fail(variant_id, newsletter.slug, begun_with, error, now)
+            self._fail(variant_id, slug, begun_with, error, now)
             return
         with self.db.write() as conn:
             self.book.add(
@@ -157,7 +179,7 @@ class Renderer:
                 variant_id,
                 made,
                 fingerprint=begun_with,
-                change=content.change,
+                change=change,
                 now=now,
             )
 
@@ -179,6 +201,26 @@ class Renderer:
             )
         )
 
+    def _notice(self, notice: Notice) -> Rendering:
+        def titles(slugs: Sequence[str]) -> tuple[str, ...]:
+            return tuple(self.newsletters[each].title for each in slugs if each in self.newsletters)
+
+        links = {
+            purpose: self.link(Purpose(purpose), payload, self.key_id)
+            for purpose, payload in notice.content.links.items()
+        }
+        return self.press.render(
+            NoticeMail(
+                notice=notice,
+                site=self.site,
+                sender=self.notice_sender,
+                newsletters=titles(notice.content.newsletters),
+                known=titles(notice.content.known),
+                links=links,
+                key_id=self.key_id,
+            )
+        )
+
     def find(self, rendering_id: int) -> Rendering:
         with self.db.read() as conn:
             return self.book.find(conn, rendering_id)
@@ -188,9 +230,10 @@ class Renderer:
         self.press.close()
 
     def _look(self) -> Mapping[str, str]:
+        notices = (self.notice_sender, sorted(self.newsletters))
         return {
-            slug: f"{self.key_id}:{fingerprint(each, self.site, self.press.templates)}"
-            for slug, each in self.newsletters.items()
+            slug: f"{self.key_id}:{fingerprint(made_for, self.site, self.press.templates)}"
+            for slug, made_for in (*self.newsletters.items(), (NOTICES, notices))
         }
 
     def _fail(
@@ -201,7 +244,10 @@ class Renderer:
         if (begun_with, reason) not in self._told:  # not for each of ten thousand variants
             self._told.add((begun_with, reason))
             log.error(
-                "mail cannot be rendered", newsletter=slug, reason=reason, exc_info=not foreseen
+                "mail cannot be rendered",
+                newsletter=slug or "notices",
+                reason=reason,
+                exc_info=not foreseen,
             )
         again = now + RETRY
         if isinstance(error, OverrunError):

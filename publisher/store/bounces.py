@@ -13,14 +13,15 @@ from publisher.store.tables import bounce, delivery, subscriber
 def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
     """A server that says at once that there is no such address has bounced the mail as well.
 
-    Nothing happens where the claim is not ours any more.
+    Nothing happens where the claim is not ours any more. A notice that bounces is noted, but does
+    not count against its reader, if it has one: anybody may have given the address.
     """
     row = conn.execute(
         select(delivery.c.subscriber_id, delivery.c.edition_id).where(
             delivery.c.id == verdict.delivery_id, delivery.c.claim == verdict.claim
         )
     ).first()
-    if row is None:
+    if row is None or row.subscriber_id is None:
         return
     conn.execute(
         insert(bounce).values(
@@ -32,6 +33,8 @@ def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
             received_at=now,
         )
     )
+    if row.edition_id is None:
+        return
     editions = conn.execute(
         select(func.count(bounce.c.edition_id.distinct())).where(
             bounce.c.subscriber_id == row.subscriber_id,

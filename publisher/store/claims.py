@@ -11,6 +11,7 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
+    case,
     func,
     literal_column,
     select,
@@ -22,16 +23,15 @@ from publisher.core.model import (
     Cadence,
     DeliveryState,
     EditionState,
-    SubscriberState,
-    SubscriptionState,
 )
+from publisher.core.notice import NOTICES
 from publisher.core.room import Room
 from publisher.store import control, refusals, renderings
 from publisher.store.ledger import GOING_OUT, OF_CANCELLED
-from publisher.store.tables import delivery, edition, slot, subscriber, subscription
+from publisher.store.tables import delivery, edition, notice, slot, subscriber
 
 MOST_UNRENDERED = 200
-"""Variants without a rendering that are looked for at a time."""
+"""Variants without a rendering that are looked for at a time, and as many notices."""
 
 # Written out: SQLite uses a partial index only for a condition that it can read.
 _PENDING = delivery.c.state == literal_column("'pending'")
@@ -49,22 +49,26 @@ def claim(
     fingerprints: Mapping[str, str],
     without: Collection[int] = (),
 ) -> Claimed:
-    """Take as many due mails as there is room for, of editions that go out.
+    """Take as many due mails as there is room for, of notices and of editions that go out.
 
-    Deferred mails that are due by `due_by` come first, then alerts, then digests; none of these
-    takes more than half of what is left while others wait. A row takes the current rendering of its
-    variant at its first attempt and keeps it. `fingerprints`, by newsletter, tell renderings made
-    with other templates or settings from current ones; a newsletter without one is not sent.
-    `without`: variants whose rendering is being made.
+    Deferred mails that are due by `due_by` come first, then notices, then alerts, then digests;
+    none of these takes more than half of what is left while others wait. A row takes the current
+    rendering of its variant at its first attempt and keeps it. `fingerprints`, by newsletter, tell
+    renderings made with other templates or settings from current ones; a newsletter without one is
+    not sent. `without`: variants whose rendering is being made.
     """
     taking = _Taking(conn, now, lease, fingerprints, room, set(without))
-    sources = [_deferred(due_by), *map(_pending, _with_pending(conn, fingerprints))]
-    not_exhausted = [each for each in sources if taking.take(each, (room.free + 1) // 2)]
+    # Digests that wait for their renderings, be they ever so many, hold up no notice.
+    sources = [(_deferred(due_by), MOST_UNRENDERED), (_notices(), 2 * MOST_UNRENDERED)]
+    editions = map(_pending, _with_pending(conn, fingerprints))
+    sources.extend((each, MOST_UNRENDERED) for each in editions)
+    not_exhausted = [each for each in sources if taking.take(*each, (room.free + 1) // 2)]
     for source in not_exhausted:
-        taking.take(source, room.free)
+        taking.take(*source, room.free)
     return Claimed(
         jobs=taking.jobs,
         to_render=sorted(taking.unrendered.difference(without)),
+        urgent=taking.urgent,
         rates=control.rates(conn),
         refusals=refusals.listing(conn),
     )
@@ -87,12 +91,13 @@ class _Taking:
         self._room = room
         self._token = secrets.token_hex(8)
         self.unrendered = unrendered
+        self.urgent: set[int] = set()
         self.jobs: list[Job] = []
 
-    def take(self, source: Select[Any], limit: int) -> bool:
+    def take(self, source: Select[Any], most_unrendered: int, limit: int) -> bool:
         """Claim up to so many rows of the source, as far as there is room; False when there are
         no more."""
-        while limit > 0 and self._room.free > 0 and len(self.unrendered) < MOST_UNRENDERED:
+        while limit > 0 and self._room.free > 0 and len(self.unrendered) < most_unrendered:
             ids = list(self._conn.execute(self._narrowed(source).limit(limit)).scalars())
             taken = self._claim(self._ready(self._conn.execute(_facts(ids)).all()))
             if len(ids) < limit:
@@ -118,13 +123,15 @@ class _Taking:
         held = select(edition.c.id).where(
             (edition.c.state == EditionState.PAUSED) | (edition.c.state.in_(GOING_OUT) & unsendable)
         )
-        return source.where(delivery.c.edition_id.not_in(held))
+        return source.where(delivery.c.edition_id.is_(None) | delivery.c.edition_id.not_in(held))
 
     def _ready(self, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], int]]:
         """Those for which there is room and a rendering, and which rendering."""
         fresh = {row.variant_id for row in rows if row.rendering_id is None}
         current = renderings.current(self._conn, fresh, set(self._fingerprints.values()))
         self.unrendered |= fresh.difference(current)
+        notices = {row.variant_id for row in rows if row.notice_id is not None}
+        self.urgent |= notices & fresh.difference(current)
         for row in rows:
             rendering_id = row.rendering_id or current.get(row.variant_id)
             if rendering_id is not None and self._room.admit(row.domain, row.newsletter):
@@ -140,6 +147,7 @@ class _Taking:
                 first_attempt_at=row.first_attempt_at or self._now,
                 rendering_id=rendering_id,
                 edition_id=row.edition_id,
+                notice_id=row.notice_id,
                 newsletter=row.newsletter,
                 planned_at=row.planned_at,
                 subscriber_id=row.subscriber_id,
@@ -175,67 +183,6 @@ class _Taking:
             )
         self.jobs += jobs
         return len(jobs)
-
-
-def unwanted(conn: Connection, jobs: Collection[Job]) -> Mapping[int, DeliveryState]:
-    """Which of the claimed mails may not go out any more, and the state their rows should have.
-
-    Asked right before DATA: after the row was claimed the reader may have left, an operator may
-    have paused the edition, or another worker may have taken the row over.
-    """
-    rows = conn.execute(
-        select(
-            delivery.c.id,
-            delivery.c.claim,
-            edition.c.state.label("edition_state"),
-            subscription.c.state.label("subscription_state"),
-            subscriber.c.state.label("subscriber_state"),
-        )
-        .join(edition, edition.c.id == delivery.c.edition_id)
-        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .join(
-            subscription,
-            (subscription.c.subscriber_id == subscriber.c.id)
-            & (subscription.c.newsletter == edition.c.newsletter),
-        )
-        .where(delivery.c.id.in_([job.delivery_id for job in jobs]))
-    )
-    found = {row.id: row for row in rows}
-    instead: dict[int, DeliveryState] = {}
-    for job in jobs:
-        row = found.get(job.delivery_id)
-        state = DeliveryState.CANCELLED if row is None else _instead(row, job)
-        if state is not None:
-            instead[job.delivery_id] = state
-    return instead
-
-
-def _instead(row: Any, job: Job) -> DeliveryState | None:
-    if row.claim != job.claim:
-        return DeliveryState.CANCELLED
-    if row.subscriber_state in (SubscriberState.SUPPRESSED, SubscriberState.ERASED):
-        return DeliveryState.SUPPRESSED
-    if row.subscription_state != SubscriptionState.CONFIRMED:
-        return DeliveryState.CANCELLED
-    if row.edition_state == EditionState.PAUSED:
-        return DeliveryState.PENDING
-    return None if row.edition_state in GOING_OUT else DeliveryState.CANCELLED
-
-
-def is_in_flight(conn: Connection, subscription_id: int) -> bool:
-    """Whether a mail of this subscription is in the hands of a worker now."""
-    row = conn.execute(
-        select(delivery.c.id)
-        .join(edition, edition.c.id == delivery.c.edition_id)
-        .join(
-            subscription,
-            (subscription.c.subscriber_id == delivery.c.subscriber_id)
-            & (subscription.c.newsletter == edition.c.newsletter),
-        )
-        .where(subscription.c.id == subscription_id, _SENDING)
-        .limit(1)
-    ).first()
-    return row is not None
 
 
 def reclaim(conn: Connection, now: datetime, *, all_workers: bool, resend: bool) -> int:
@@ -299,6 +246,10 @@ def _pending(edition_id: int) -> Select[Any]:
     return _ids().where(_PENDING, delivery.c.edition_id == edition_id).order_by(delivery.c.id)
 
 
+def _notices() -> Select[Any]:
+    return _ids().where(_PENDING, delivery.c.edition_id.is_(None)).order_by(delivery.c.id)
+
+
 def _ids() -> Select[Any]:
     """Locked, and never those that another worker looks at."""
     return select(delivery.c.id).with_for_update(skip_locked=True)
@@ -314,17 +265,20 @@ def _facts(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
             delivery.c.attempt,
             delivery.c.first_attempt_at,
             delivery.c.edition_id,
+            delivery.c.notice_id,
             delivery.c.domain,
             delivery.c.smtp_status,
-            edition.c.newsletter,
-            edition.c.planned_at,
-            subscriber.c.id.label("subscriber_id"),
-            subscriber.c.address,
-            subscriber.c.name,
+            func.coalesce(edition.c.newsletter, NOTICES).label("newsletter"),
+            func.coalesce(edition.c.planned_at, notice.c.created_at).label("planned_at"),
+            delivery.c.subscriber_id,
+            func.coalesce(notice.c.address, subscriber.c.address).label("address"),
+            # Anybody may have given a name together with another's address: no notice repeats it.
+            case((delivery.c.notice_id.is_(None), subscriber.c.name), else_="").label("name"),
             delivery.c.subscription_id,
         )
-        .join(edition, edition.c.id == delivery.c.edition_id)
-        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .outerjoin(edition, edition.c.id == delivery.c.edition_id)
+        .outerjoin(notice, notice.c.id == delivery.c.notice_id)
+        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
         .where(delivery.c.id.in_(ids))
         .order_by(delivery.c.id)
     )

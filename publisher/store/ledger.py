@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Connection,
     bindparam,
     case,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 
 from publisher.core.delivery import Verdict
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState
+from publisher.core.notice import NOTICES
 from publisher.store import bounces
 from publisher.store.tables import delivery, edition
 
@@ -79,13 +81,16 @@ def hasten(conn: Connection, now: datetime) -> int:
 def bring_forward(conn: Connection, newsletters: Collection[str], now: datetime) -> int:
     """Let mails that wait because they could not be rendered be tried now."""
     editions = select(edition.c.id).where(edition.c.newsletter.in_(sorted(newsletters)))
+    theirs: ColumnElement[bool] = delivery.c.edition_id.in_(editions)
+    if NOTICES in newsletters:
+        theirs = theirs | delivery.c.edition_id.is_(None)
     result = conn.execute(
         update(delivery)
         .where(
             delivery.c.state == DeliveryState.DEFERRED,
             delivery.c.next_attempt_at > now,
             delivery.c.rendering_id.is_(None),
-            delivery.c.edition_id.in_(editions),
+            theirs,
         )
         .values(next_attempt_at=now)
     )
@@ -134,20 +139,25 @@ def cancel_open(conn: Connection, subscriber_id: int, newsletter: str) -> int:
 
 
 def counts(conn: Connection, edition_id: int | None = None) -> Mapping[str, int]:
-    """Deliveries by state, of one edition or of all."""
-    statement = select(delivery.c.state, func.count()).group_by(delivery.c.state)
+    """Deliveries by state, of one edition or of all; for notices see `store.notices`."""
+    its: ColumnElement[bool] = delivery.c.edition_id.is_not(None)
     if edition_id is not None:
-        statement = statement.where(delivery.c.edition_id == edition_id)
+        its = delivery.c.edition_id == edition_id
+    statement = select(delivery.c.state, func.count()).where(its).group_by(delivery.c.state)
     return dict(conn.execute(statement).all())
 
 
 def open_count(conn: Connection) -> int:
-    """How many mails are still to go out, those of paused editions not counted."""
+    """How many mails and notices are still to go out, those of paused editions not counted."""
+    of_its_edition = delivery.outerjoin(edition, edition.c.id == delivery.c.edition_id)
     return int(
         conn.execute(
             select(func.count())
-            .select_from(delivery.join(edition, edition.c.id == delivery.c.edition_id))
-            .where(delivery.c.state.in_(OPEN_STATES), edition.c.state.in_(GOING_OUT))
+            .select_from(of_its_edition)
+            .where(
+                delivery.c.state.in_(OPEN_STATES),
+                edition.c.state.in_(GOING_OUT) | delivery.c.edition_id.is_(None),
+            )
         ).scalar_one()
     )
 

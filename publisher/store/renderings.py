@@ -8,38 +8,15 @@ from sqlalchemy import Connection, func, insert, select
 
 from publisher.core.edition import VariantContent
 from publisher.core.model import Cadence, Rendering
-from publisher.store import counter, shelf
+from publisher.core.notice import Notice
+from publisher.store import counter, notices, shelf
 from publisher.store.tables import article, edition, rendering, slot, variant, variant_article
 
 
-def content(conn: Connection, variant_id: int) -> VariantContent:
-    row = conn.execute(
-        select(variant.c.locale, edition.c.newsletter, edition.c.planned_at, slot)
-        .join(edition, edition.c.id == variant.c.edition_id)
-        .join(slot, slot.c.id == edition.c.slot_id)
-        .where(variant.c.id == variant_id)
-    ).one()
-    ids = list(
-        conn.execute(
-            select(variant_article.c.article_id)
-            .where(variant_article.c.variant_id == variant_id)
-            .order_by(variant_article.c.position)
-        ).scalars()
-    )
-    found = shelf.by_ids(conn, ids)
-    articles = tuple(
-        found[article_id] for article_id in ids if found[article_id].withdrawn_at is None
-    )
-    return VariantContent(
-        newsletter=row.newsletter,
-        cadence=Cadence(row.cadence),
-        zone=row.zone,
-        locale=row.locale,
-        planned_at=row.planned_at,
-        articles=articles,
-        categories={each.slug: each for each in shelf.categories(conn)},
-        change=counter.head(conn),
-    )
+def content(conn: Connection, variant_id: int) -> VariantContent | Notice:
+    its = select(variant.c.notice_id).where(variant.c.id == variant_id)
+    notice_id = conn.execute(its).scalar_one()
+    return notices.find(conn, notice_id) if notice_id is not None else _edition(conn, variant_id)
 
 
 def add(
@@ -109,3 +86,33 @@ def key_ids(conn: Connection, newest: int = 200) -> set[str]:
         select(rendering.c.content).order_by(rendering.c.id.desc()).limit(newest)
     ).scalars()
     return {str(content["key_id"]) for content in rows}
+
+
+def _edition(conn: Connection, variant_id: int) -> VariantContent:
+    row = conn.execute(
+        select(variant.c.locale, edition.c.newsletter, edition.c.planned_at, slot)
+        .join(edition, edition.c.id == variant.c.edition_id)
+        .join(slot, slot.c.id == edition.c.slot_id)
+        .where(variant.c.id == variant_id)
+    ).one()
+    ids = list(
+        conn.execute(
+            select(variant_article.c.article_id)
+            .where(variant_article.c.variant_id == variant_id)
+            .order_by(variant_article.c.position)
+        ).scalars()
+    )
+    found = shelf.by_ids(conn, ids)
+    articles = tuple(
+        found[article_id] for article_id in ids if found[article_id].withdrawn_at is None
+    )
+    return VariantContent(
+        newsletter=row.newsletter,
+        cadence=Cadence(row.cadence),
+        zone=row.zone,
+        locale=row.locale,
+        planned_at=row.planned_at,
+        articles=articles,
+        categories={each.slug: each for each in shelf.categories(conn)},
+        change=counter.head(conn),
+    )

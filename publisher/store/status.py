@@ -11,6 +11,7 @@ from publisher.core.refusal import Refusal
 from publisher.store import (
     control,
     ledger,
+    notices,
     pings,
     publication,
     quarantine,
@@ -37,9 +38,11 @@ class Status:
     """Confirmed ones, by newsletter."""
     next_due: Sequence[Slot]
     deliveries: Mapping[str, int]
-    """By state, those included of which only totals are kept."""
+    """Mails of editions by state, those included of which only totals are kept."""
+    notices: Mapping[str, int]
+    """By state, of those of the last days."""
     backlog: int
-    """Mails still to go out."""
+    """Mails and notices still to go out."""
     uncertain: int
     """Mails that wait for the operator's word."""
     paused: Mapping[str, str]
@@ -60,6 +63,7 @@ def read(conn: Connection) -> Status:
         subscriptions=subscribers.counts(conn),
         next_due=slots.next_dues(conn, 5),
         deliveries=totals.counts(conn),
+        notices=notices.counts(conn),
         backlog=ledger.open_count(conn),
         uncertain=uncertain.count(conn),
         paused=control.paused(conn),

@@ -19,6 +19,7 @@ from publisher.store.tables import (
     edition,
     membership,
     newsletter,
+    notice,
     slot,
     variant,
     variant_article,
@@ -44,6 +45,22 @@ class Mail:
     enhanced_status: str
     reply: str
     """The server's last, or why we set it aside."""
+    relay: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """A notice to the reader, of those that are still known."""
+
+    kind: str
+    created_at: datetime
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime | None
+    answered_at: datetime | None
+    smtp_status: int | None
+    enhanced_status: str
+    reply: str
     relay: str
 
 
@@ -102,6 +119,31 @@ def mails(conn: Connection, subscriber_id: int, edition_id: int | None = None) -
             relay=row.relay,
         )
         for row in conn.execute(statement)
+    ]
+
+
+def notices(conn: Connection, subscriber_id: int) -> list[Notified]:
+    """The reader's notices, the newest first."""
+    rows = conn.execute(
+        select(delivery, notice.c.kind, notice.c.created_at)
+        .join(notice, notice.c.id == delivery.c.notice_id)
+        .where(delivery.c.subscriber_id == subscriber_id)
+        .order_by(delivery.c.id.desc())
+    )
+    return [
+        Notified(
+            kind=row.kind,
+            created_at=row.created_at,
+            state=DeliveryState(row.state),
+            attempts=row.attempt,
+            next_attempt_at=row.next_attempt_at,
+            answered_at=row.answered_at,
+            smtp_status=row.smtp_status,
+            enhanced_status=row.enhanced_status,
+            reply=row.reply,
+            relay=row.relay,
+        )
+        for row in rows
     ]
 
 

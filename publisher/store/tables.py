@@ -222,6 +222,7 @@ subscriber = Table(
     Column("state", Text, nullable=False),
     Column("token_version", Integer, nullable=False, default=1),
     Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,  # links carry its id: it must never become another reader's
 )
 
 slot = Table(
@@ -256,6 +257,7 @@ subscription = Table(
     Column("after_seq", BigInteger, nullable=False, default=0),
     UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_reader"),
     Index("ix_subscription_slot", "slot_id", "id"),
+    sqlite_autoincrement=True,  # links carry its id
 )
 
 edition = Table(
@@ -276,13 +278,30 @@ edition = Table(
     UniqueConstraint("slot_id", "occasion", name="uq_edition_occasion"),
 )
 
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("address_hash", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("locale", Text, nullable=False, default=""),
+    Column("content", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
+)
+
+# What one mail is made of: of an edition for all who get the same, or of a notice.
 variant = Table(
     "variant",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("edition_id", BigInteger, _ref("edition.id"), nullable=False),
+    Column("edition_id", BigInteger, _ref("edition.id")),
+    Column("notice_id", BigInteger, _ref("notice.id"), unique=True),
     Column("hash", Text, nullable=False),
     Column("locale", Text, nullable=False),
+    CheckConstraint("(edition_id IS NULL) <> (notice_id IS NULL)", name="one_origin"),
     UniqueConstraint("edition_id", "hash", name="uq_variant_content"),
 )
 
@@ -306,20 +325,6 @@ rendering = Table(
     Column("body", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("variant_id", "number", name="uq_rendering_number"),
-)
-
-notice = Table(
-    "notice",
-    metadata,
-    Column("id", BigId, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("address_hash", Text, nullable=False),
-    Column("occasion", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("locale", Text, nullable=False, default=""),
-    Column("content", JSON, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
 )
 
 _PENDING = text("state = 'pending'")

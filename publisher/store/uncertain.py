@@ -10,7 +10,12 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 from publisher.core.model import DeliveryState, EditionState
 from publisher.store.tables import delivery, edition, subscriber
 
-_OPEN = (delivery.c.state == DeliveryState.UNCERTAIN) & delivery.c.answered_at.is_(None)
+# Nobody is asked about a notice: who still waits for it asks for another one.
+_OPEN = (
+    (delivery.c.state == DeliveryState.UNCERTAIN)
+    & delivery.c.answered_at.is_(None)
+    & delivery.c.edition_id.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

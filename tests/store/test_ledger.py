@@ -19,19 +19,23 @@ from sqlalchemy import Connection, func, select, update
 from publisher.core.delivery import Claimed, Job, Verdict
 from publisher.core.intake import Offered, Version
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, Rendering, Site
+from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.outcome import Answer, Kind, Outcome, Stage, judge
 from publisher.core.room import Room
 from publisher.errors import OverrunError, TransientError
 from publisher.kit import resources
 from publisher.kit.jinja import environment
-from publisher.newsletters.render import EditionContent, render
+from publisher.newsletters.notices import MailContent, render
+from publisher.newsletters.render import EditionContent
 from publisher.newsletters.renderings import RETRY, Renderer
 from publisher.store import (
     articles,
     claims,
     control,
     editions,
+    last_look,
     ledger,
+    notices,
     renderings,
     subscribers,
     uncertain,
@@ -51,7 +55,7 @@ class PressHere:
 
     templates: Environment
 
-    def render(self, content: EditionContent) -> Rendering:
+    def render(self, content: MailContent) -> Rendering:
         return render(content, self.templates)
 
     def renew(self) -> None:
@@ -81,6 +85,8 @@ class Desk:
             site=Site(title="Example News", url="https://news.example"),
             press=PressHere(environment([self.templates, resources.folder("templates/email")])),
             key_id="k1",
+            notice_sender=sender,
+            link=lambda purpose, payload, key: f"https://news.example/{purpose}/{payload}/{key}",
         )
 
     def digest_for(self, *names: str, title: str = "One") -> None:
@@ -129,7 +135,7 @@ class Desk:
 
     def still_wanted(self, job: Job) -> DeliveryState | None:
         with self.world.db.read() as conn:
-            return claims.unwanted(conn, [job]).get(job.delivery_id)
+            return last_look.unwanted(conn, [job]).get(job.delivery_id)
 
     def reclaim(self, *, all_workers: bool = True, resend: bool = True) -> int:
         with self.world.db.write() as conn:
@@ -175,7 +181,7 @@ class Desk:
         with self.world.db.read() as conn:
             found = conn.execute(
                 select(delivery, subscriber.c.name)
-                .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+                .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
                 .order_by(delivery.c.id)
             )
             return [dict(row) for row in found.mappings()]
@@ -766,6 +772,14 @@ class Books(RuleBasedStateMachine):
         self.number += 1
         self.desk.world.publish(f"article {self.number}")
         self.desk.world.wait(days=1).plan()
+
+    @rule()
+    def somebody_signs_up(self) -> None:
+        with self.db.write() as conn:
+            content = NoticeContent(newsletters=("daily",))
+            address = f"zoe{self.number}@reader.example"
+            now = self.desk.world.now
+            notices.enqueue(conn, NoticeKind.CONFIRM, address, address, "", content, now)
 
     @rule(limit=st.integers(1, 5))
     def a_worker_claims(self, limit: int) -> None:

@@ -13,6 +13,7 @@ from publisher.store.engine import Database
 from publisher.store.tables import metadata
 from tests.store.conftest import KINDS, new_database
 from tests.store.test_ledger import Desk
+from tests.store.test_notices import NoticeDesk
 from tests.store.world import World
 
 
@@ -29,9 +30,10 @@ def test_all_rows_move_and_life_goes_on(tmp_path: Path, kinds: tuple[str, str]) 
     (tmp_path / "templates").mkdir()
     with ExitStack() as things:
         source, target = (new_database(kind, tmp_path, things) for kind in kinds)
-        old = Desk(World(source), tmp_path / "templates")
+        old = NoticeDesk(World(source), tmp_path / "templates")
         old.digest_for("ada", "bo", "cleo", title="Őne 👩")
         old.answer(old.claim(2))
+        old.notify("eve")
         assert transfer.copy(source, target) == sum(map(len, everything(source).values()))
         assert everything(target) == everything(source)
 
@@ -39,7 +41,7 @@ def test_all_rows_move_and_life_goes_on(tmp_path: Path, kinds: tuple[str, str]) 
         new.digest_for("dora", title="Two")
         assert new.world.mails("ada") == [["Őne 👩"], ["Two"]]
         assert new.world.mails("dora") == [["Two"]]
-        assert new.answer(new.claim()) + new.answer(new.claim()) == 5
+        assert new.answer(new.claim()) + new.answer(new.claim()) == 6
         new.check_books()
         with pytest.raises(ConfigurationError, match="is not empty"):
             transfer.copy(source, target)

@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
         sa.UniqueConstraint("kind", "address_hash", "occasion", name="uq_notice_occasion"),
     )
+    op.create_index(op.f("ix_notice_created_at"), "notice", ["created_at"], unique=False)
     op.create_table(
         "ping",
         sa.Column("hub", TEXT, nullable=False),
@@ -160,6 +161,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "suppression",
@@ -279,6 +281,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
         sa.UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_reader"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_subscription_slot", "subscription", ["slot_id", "id"], unique=False)
     op.create_table(
@@ -306,14 +309,22 @@ def upgrade() -> None:
     op.create_table(
         "variant",
         sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("edition_id", sa.BigInteger(), nullable=False),
+        sa.Column("edition_id", sa.BigInteger(), nullable=True),
+        sa.Column("notice_id", sa.BigInteger(), nullable=True),
         sa.Column("hash", TEXT, nullable=False),
         sa.Column("locale", TEXT, nullable=False),
+        sa.CheckConstraint(
+            "(edition_id IS NULL) <> (notice_id IS NULL)", name=op.f("ck_variant_one_origin")
+        ),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["edition.id"], name=op.f("fk_variant_edition_id"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notice.id"], name=op.f("fk_variant_notice_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
         sa.UniqueConstraint("edition_id", "hash", name="uq_variant_content"),
+        sa.UniqueConstraint("notice_id", name=op.f("uq_variant_notice_id")),
     )
     op.create_table(
         "rendering",

@@ -1,0 +1,115 @@
+"""Whether a claimed mail may still go out: asked of the books right before its message begins."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, literal_column, select
+
+from publisher.core.delivery import Job
+from publisher.core.model import DeliveryState, EditionState, SubscriptionState
+from publisher.store.ledger import GOING_OUT
+from publisher.store.notices import UNMAILABLE
+from publisher.store.tables import (
+    delivery,
+    edition,
+    notice,
+    subscriber,
+    subscription,
+    suppression,
+)
+
+
+def unwanted(conn: Connection, jobs: Collection[Job]) -> Mapping[int, DeliveryState]:
+    """Which of the claimed mails may not go out any more, and the state their rows should have.
+
+    Asked right before DATA: after the row was claimed the reader may have left, an operator may
+    have paused the edition, or another worker may have taken the row over.
+    """
+    found: dict[int, DeliveryState | None] = {}
+    claims = {job.delivery_id: job.claim for job in jobs}
+    mails = [job.delivery_id for job in jobs if job.notice_id is None]
+    notices = [job.delivery_id for job in jobs if job.notice_id is not None]
+    for ids, facts, decide in (
+        (mails, _standing_of_mails, _instead_of_mail),
+        (notices, _standing_of_notices, _instead_of_notice),
+    ):
+        for row in conn.execute(facts(ids)) if ids else ():
+            is_ours = row.claim == claims[row.id]
+            found[row.id] = decide(row) if is_ours else DeliveryState.CANCELLED
+    instead = {id_: found.get(id_, DeliveryState.CANCELLED) for id_ in claims}
+    return {id_: state for id_, state in instead.items() if state is not None}
+
+
+def _standing_of_mails(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
+    return (
+        select(
+            delivery.c.id,
+            delivery.c.claim,
+            edition.c.state.label("edition_state"),
+            subscription.c.state.label("subscription_state"),
+            subscriber.c.state.label("subscriber_state"),
+        )
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .join(
+            subscription,
+            (subscription.c.subscriber_id == subscriber.c.id)
+            & (subscription.c.newsletter == edition.c.newsletter),
+        )
+        .where(delivery.c.id.in_(ids))
+    )
+
+
+def _instead_of_mail(row: Row[Any]) -> DeliveryState | None:
+    if row.subscriber_state in UNMAILABLE:
+        return DeliveryState.SUPPRESSED
+    if row.subscription_state != SubscriptionState.CONFIRMED:
+        return DeliveryState.CANCELLED
+    if row.edition_state == EditionState.PAUSED:
+        return DeliveryState.PENDING
+    return None if row.edition_state in GOING_OUT else DeliveryState.CANCELLED
+
+
+def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
+    suppressed = select(suppression.c.since).where(
+        suppression.c.address_hash == notice.c.address_hash
+    )
+    return (
+        select(
+            delivery.c.id,
+            delivery.c.claim,
+            delivery.c.subscription_id,
+            suppressed.exists().label("is_suppressed"),
+            subscription.c.state.label("subscription_state"),
+            subscriber.c.state.label("subscriber_state"),
+        )
+        .join(notice, notice.c.id == delivery.c.notice_id)
+        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .outerjoin(subscription, subscription.c.id == delivery.c.subscription_id)
+        .where(delivery.c.id.in_(ids))
+    )
+
+
+def _instead_of_notice(row: Row[Any]) -> DeliveryState | None:
+    if row.is_suppressed or row.subscriber_state in UNMAILABLE:
+        return DeliveryState.SUPPRESSED
+    if row.subscription_id and row.subscription_state != SubscriptionState.CONFIRMED:
+        return DeliveryState.CANCELLED
+    return None
+
+
+def is_in_flight(conn: Connection, subscription_id: int) -> bool:
+    """Whether a mail of this subscription, or a notice of it, is in the hands of a worker now."""
+    row = conn.execute(
+        select(delivery.c.id)
+        .join(subscription, subscription.c.subscriber_id == delivery.c.subscriber_id)
+        .outerjoin(edition, edition.c.id == delivery.c.edition_id)
+        .where(
+            subscription.c.id == subscription_id,
+            (subscription.c.newsletter == edition.c.newsletter)
+            | (subscription.c.id == delivery.c.subscription_id),
+            delivery.c.state == literal_column("'sending'"),  # for the partial index
+        )
+        .limit(1)
+    ).first()
+    return row is not None
