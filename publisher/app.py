@@ -60,6 +60,7 @@ from publisher.store import (
     renderings,
     schema,
     shelf,
+    signups,
     slots,
     texts,
     totals,
@@ -339,6 +340,10 @@ class App:
             self.settings.var / "secret.key", given.get_secret_value() if given else None
         )
 
+    @cached_property
+    def suppression_key(self) -> bytes:
+        return secret.load_suppression_key(self.settings.var / "suppression.key")
+
     def lost_keys(self) -> list[str]:
         """Signing keys that links in mails sent lately need and that are no longer there."""
         with self.db.read() as conn:
@@ -476,11 +481,13 @@ class App:
         return len(due)
 
     def clear_notices(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Forget the notices that have served, a few in a transaction."""
-        more = True
-        while more and not stopping():
-            with self.db.write() as conn:
-                more = notices.clear(conn, self.clock())
+        """Forget the notices that have served, and the sign-ups that nobody confirmed; a few in a
+        transaction."""
+        for forget in (notices.clear, signups.forget):
+            more = True
+            while more and not stopping():
+                with self.db.write() as conn:
+                    more = forget(conn, self.clock())
 
 
 def _greeting(host: str) -> str:

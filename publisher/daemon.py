@@ -21,9 +21,9 @@ from publisher.kit.lock import Lock, LockedError
 from publisher.kit.shortage import LoopFaults
 from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
-from publisher.web.app import create_app
+from publisher.web.app import Subscribing, create_app
 from publisher.web.server import Server, bind
-from publisher.webstore import Readiness, WebStore
+from publisher.webstore import Readiness, SignUps, WebStore
 
 DRAIN = 5.0  # seconds for the mails being handed over to get their answers
 DEADLINE = 9.0  # seconds after which the process ends, whatever hangs
@@ -86,6 +86,7 @@ class Daemon:
                 ids=lost,
             )
         self._look_at_templates()
+        subscribing = self._subscribing()
         listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
@@ -103,8 +104,10 @@ class Daemon:
                 keys=app.keys.all,
                 clock=app.clock,
                 ready=Readiness(app.db, self._trouble).trouble,
+                subscribing=subscribing,
             ),
             [listening],
+            proxies=web.proxies,
         )
         serving = asyncio.create_task(server.serve())
         others = [asyncio.create_task(self._watch(*each)) for each in self._sources.items()]
@@ -123,6 +126,15 @@ class Daemon:
         if self._failed:
             raise TransientError("sending failed in a way we did not foresee; the log tells more")
 
+    def _subscribing(self) -> Subscribing | None:
+        """Raises ConfigurationError when the key cannot be used that knows addresses."""
+        app = self._app
+        if not app.newsletters:
+            return None
+        store = SignUps(app.db, app.newsletters, app.suppression_key)
+        token = app.settings.web.api_token.get_secret_value()
+        return Subscribing(newsletters=app.newsletters, store=store, api_token=token)
+
     def _ticks(self) -> Ticks:
         ticks = Ticks()
         ticks.every(_SECOND, self._publishing)
@@ -132,7 +144,7 @@ class Daemon:
         clearing = partial(self._app.clear_editions, self._stop.is_set)
         ticks.every(timedelta(minutes=10), Step("clear editions", clearing))
         forgetting = partial(self._app.clear_notices, self._stop.is_set)
-        ticks.every(timedelta(minutes=10), Step("clear notices", forgetting))
+        ticks.every(timedelta(minutes=10), Step("clear notices and sign-ups", forgetting))
         ticks.every(2 * _SECOND, Step("look at templates", self._look_at_templates))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         if self._worker and not self._app.db.is_sqlite:

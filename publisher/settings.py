@@ -38,6 +38,7 @@ from publisher.settings_input import (
 )
 
 DEFAULT = Path("config/publisher.toml")
+_SHORTEST_TOKEN = 16
 _DRIVERS = {
     "sqlite": "sqlite",
     "postgres": "postgresql+psycopg",
@@ -71,6 +72,12 @@ def _database(value: SecretStr) -> SecretStr:
     in_a_file = bool(url.database) and url.database != ":memory:" and not url.host
     if url.drivername not in _DRIVERS or (url.drivername == "sqlite" and not in_a_file):
         raise wrong
+    return value
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if 0 < len(value.get_secret_value()) < _SHORTEST_TOKEN:
+        raise ValueError(f"has fewer than {_SHORTEST_TOKEN} characters")
     return value
 
 
@@ -111,6 +118,8 @@ class Web(_Table):
     host: Line = "127.0.0.1"
     port: Annotated[int, _number(0, 65_535)] = 8080
     media_from: tuple[Annotated[str, AfterValidator(checks.origin)], ...] = ()
+    proxies: tuple[Annotated[str, AfterValidator(checks.network)], ...] = ("127.0.0.1", "::1")
+    api_token: Annotated[SecretStr, AfterValidator(_token)] = SecretStr("")
 
 
 class RelayAddress(_Table):

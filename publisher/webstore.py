@@ -2,17 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from publisher.core.delivery import CHECK_HOLDS
+from publisher.core.model import Newsletter
+from publisher.core.signup import SignUp, Standing
 from publisher.errors import TransientError
 from publisher.store import (
     articles,
     category_settings,
     last_look,
     newsletters,
+    shelf,
+    signups,
     subscribers,
 )
 from publisher.store.engine import Database, touch
@@ -63,6 +67,60 @@ class WebStore:
         """Whether the category was given up."""
         with self.db.read() as conn:
             return category_settings.is_retired(conn, category_slug)
+
+
+@dataclass(frozen=True, slots=True)
+class SignUps:
+    """What signing up asks of the store; called off the event loop, from several threads."""
+
+    db: Database
+    newsletters: Mapping[str, Newsletter]
+    key: bytes
+    """Hashes addresses."""
+
+    def categories(self) -> Mapping[str, str]:
+        """Titles by slug, of all that there are."""
+        with self.db.read() as conn:
+            return {each.slug: each.title for each in shelf.categories(conn)}
+
+    def ask(self, asked: SignUp, at: datetime) -> None:
+        """Notes it and has the owner of the address asked; the same work whoever that is."""
+        with self.db.write() as conn:
+            signups.ask(conn, asked, self.key, at)
+
+    def add(self, agreed: SignUp, at: datetime) -> None:
+        """Subscribes at once one who agreed elsewhere, by the operator's word."""
+        with self.db.write() as conn:
+            reader = subscribers.ensure(
+                conn,
+                agreed.address,
+                name=agreed.name,
+                zone=agreed.zone,
+                locale=agreed.locale,
+                now=at,
+            )
+            for slug, wishes in agreed.wishes.items():
+                to = self.newsletters[slug]
+                subscribers.subscribe(conn, reader.id, to, wishes, consent=agreed.consent, now=at)
+
+    def standing(self, subscriber_id: int, asked_at: datetime) -> Standing | None:
+        """What a link to confirm finds; None where its reader is no more."""
+        with self.db.read() as conn:
+            return signups.standing(conn, subscriber_id, asked_at)
+
+    def confirm(
+        self,
+        subscriber_id: int,
+        asked_at: datetime,
+        chosen: Mapping[str, Mapping[str, str]],
+        at: datetime,
+    ) -> Sequence[str]:
+        """Begins what was chosen, each with what its record is to say; the slugs of those that
+        began."""
+        with self.db.write() as conn:
+            return signups.confirm(
+                conn, subscriber_id, asked_at, chosen, self.newsletters, self.key, at
+            )
 
 
 class Readiness:

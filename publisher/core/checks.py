@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import time
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
@@ -211,6 +211,17 @@ def origin(value: str) -> str:
     if urlsplit(found).path:
         raise ValueError(f"{value!r} is not like 'https://images.news.example', nor '*'")
     return found
+
+
+def network(value: str) -> str:
+    """An IP address, or a network like 10.0.0.0/8."""
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is not an IP address, nor a network like '10.0.0.0/8'"
+        ) from None
+    return value
 
 
 def domain_of(url: str) -> str:

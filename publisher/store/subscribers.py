@@ -169,13 +169,7 @@ def subscribe(
         wishes = wishes.over(known.wishes)
     slot_id = slots.ensure(conn, slot_for(to, wishes), now)
     newsletters.look_again(conn, to)
-    values: dict[str, object] = {
-        "cadence": wishes.cadence,
-        "at": wishes.at.strftime("%H:%M") if wishes.at else None,
-        "weekday": wishes.weekday,
-        "zone": wishes.zone,
-        "slot_id": slot_id,
-    }
+    values: dict[str, object] = {**timing_of(wishes), "slot_id": slot_id}
     if known is not None and known.state is SubscriptionState.CONFIRMED:
         values["categories"] = _changed_choice(known, wishes, head)
         if since is not None:
@@ -215,6 +209,16 @@ def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetim
     )
     ledger.cancel_open(conn, row.subscriber_id, row.newsletter)
     return True
+
+
+def timing_of(wishes: Wishes) -> dict[str, object]:
+    """What a row says of the cadence and hour wished for."""
+    return {
+        "cadence": wishes.cadence,
+        "at": wishes.at.strftime("%H:%M") if wishes.at else None,
+        "weekday": wishes.weekday,
+        "zone": wishes.zone,
+    }
 
 
 def newsletter_of(conn: Connection, subscription_id: int) -> str | None:

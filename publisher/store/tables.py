@@ -81,6 +81,8 @@ def _ref(target: str, **kw: Any) -> ForeignKey:  # Any: passed on to SQLAlchemy 
     return ForeignKey(target, ondelete="CASCADE", **kw)
 
 
+_PENDING = text("state = 'pending'")
+
 meta = Table(
     "meta",
     metadata,
@@ -247,6 +249,7 @@ subscription = Table(
     Column("became", BigInteger),  # that one: of the same reader; links to this lead there
     Column("state", Text, nullable=False),
     Column("consent", JSON, nullable=False),
+    Column("asked_at", UtcDateTime),  # the last time that somebody signed up for it
     Column("categories", JSON(none_as_null=True)),  # a Choice; null = the newsletter's
     Column("cadence", Text),  # these four: null = the newsletter's
     Column("at", Text),
@@ -257,6 +260,7 @@ subscription = Table(
     Column("after_seq", BigInteger, nullable=False, default=0),
     UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_reader"),
     Index("ix_subscription_slot", "slot_id", "id"),
+    Index("ix_subscription_waiting", "asked_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
     sqlite_autoincrement=True,  # links carry its id
 )
 
@@ -327,7 +331,6 @@ rendering = Table(
     UniqueConstraint("variant_id", "number", name="uq_rendering_number"),
 )
 
-_PENDING = text("state = 'pending'")
 _DEFERRED = text("state = 'deferred'")
 _IN_FLIGHT = text("state = 'sending'")
 _RENDERED = text("rendering_id IS NOT NULL")

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from starlette.applications import Starlette
@@ -14,13 +16,32 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from publisher.core.links import feeds_url
-from publisher.core.model import Site
+from publisher.core.model import Newsletter, Site
 from publisher.errors import TransientError
+from publisher.web.api import ApiStore, SubscribersApi
+from publisher.web.confirmation import Confirmation, ConfirmationStore
 from publisher.web.files import FeedFiles
 from publisher.web.headers import Headers
+from publisher.web.limits import Limits
 from publisher.web.old_addresses import OldAddresses, Past
 from publisher.web.pages import Pages
+from publisher.web.signup import SignUpForm
 from publisher.web.subscriptions import Subscriptions, Unsubscriber
+
+
+class SubscribingStore(ApiStore, ConfirmationStore, Protocol):
+    """All that signing up asks of the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribing:
+    newsletters: Mapping[str, Newsletter]
+    """Those offered, by slug."""
+    store: SubscribingStore
+    api_token: str = ""
+    """That an operator's programs send; empty where there are none."""
+    limits: Limits = field(default_factory=Limits)
+
 
 _UNCACHED = {"Cache-Control": "no-store"}
 
@@ -36,9 +57,11 @@ def create_app(
     ready: Callable[[], str | None],
     media_from: Sequence[str] = (),
     hubs: Sequence[str] = (),
+    subscribing: Subscribing | None = None,
 ) -> ASGIApp:
     """The application for `site`, serving the folder `feeds` under `/feeds/`.
 
+    `subscribing`: what it takes to let people subscribe; None where there are feeds only.
     `media_from`: where pages may load pictures and sound from, besides the site itself; `hubs`:
     where readers can have themselves told of new entries, named beside every feed. `keys` are
     the signing keys by id; `ready`, called in a thread, tells in a sentence why the program cannot
@@ -46,8 +69,16 @@ def create_app(
     under it and without it: some proxies take it away and some do not.
     """
     pages = Pages(site)
-    subscriptions = Subscriptions(pages, store, keys, clock)
-    site_pages = _site_pages(pages, subscriptions, OldAddresses(site, pages, past), ready)
+    routes = [
+        Route(
+            "/unsubscribe/{token}",
+            Subscriptions(site, pages, store, keys, clock).answer,
+            methods=["GET", "POST"],
+        )
+    ]
+    if subscribing is not None:
+        routes += _signing_up(subscribing, site, pages, keys, clock)
+    site_pages = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
     files = FeedFiles(feeds, site_pages, Headers(feeds_url(site), hubs, media_from))
     prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
 
@@ -73,9 +104,29 @@ def _segments(raw_path: bytes) -> tuple[str, ...]:
     return ("\ufffd",) if any("/" in part for part in decoded) else tuple(decoded[1:])
 
 
+def _signing_up(
+    subscribing: Subscribing,
+    site: Site,
+    pages: Pages,
+    keys: Mapping[str, bytes],
+    clock: Callable[[], datetime],
+) -> list[Route]:
+    offered, store, limits = subscribing.newsletters, subscribing.store, subscribing.limits
+    form = SignUpForm(site, pages, offered, store, limits, clock)
+    confirmation = Confirmation(site, pages, offered, store, keys, clock)
+    routes = [
+        Route("/subscribe", form.answer, methods=["GET", "POST"]),
+        Route("/confirm/{token}", confirmation.answer, methods=["GET", "POST"]),
+    ]
+    if subscribing.api_token:
+        api = SubscribersApi(subscribing.api_token, offered, store, limits, clock)
+        routes.append(Route("/api/subscribers", api.answer, methods=["POST"]))
+    return routes
+
+
 def _site_pages(
     pages: Pages,
-    subscriptions: Subscriptions,
+    routes: Sequence[Route],
     old: OldAddresses,
     ready: Callable[[], str | None],
 ) -> Starlette:
@@ -126,7 +177,7 @@ def _site_pages(
             Route("/feeds", front),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            Route("/unsubscribe/{token}", subscriptions.answer, methods=["GET", "POST"]),
+            *routes,
         ],
         exception_handlers={HTTPException: refused, TransientError: later, Exception: failed},
     )

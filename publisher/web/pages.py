@@ -25,7 +25,8 @@ class Pages:
                 f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
                 "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
             ),
-            "Referrer-Policy": "no-referrer",
+            # Not "no-referrer": browsers would then send our own forms as from nowhere.
+            "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
             "X-Robots-Tag": "noindex",
         }

@@ -39,8 +39,10 @@ class Server:
         app: ASGIApp,
         sockets: Sequence[socket.socket],
         connection: type[Connection] | None = None,
+        proxies: Sequence[str] = (),
     ) -> None:
-        """`connection`: with other limits than those of `connections`."""
+        """`connection`: with other limits than those of `connections`. `proxies`: addresses and
+        networks that are believed which client they ask for (X-Forwarded-For)."""
         self._sockets = list(sockets)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
@@ -51,7 +53,8 @@ class Server:
                 log_config=None,
                 access_log=False,  # the addresses asked for hold tokens
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )

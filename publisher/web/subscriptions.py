@@ -1,17 +1,17 @@
 """Leaving a newsletter by its link in a mail: looking changes nothing, a POST does (RFC 8058)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 import structlog
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from publisher.core.model import Site
 from publisher.core.tokens import BadTokenError, Purpose, read
+from publisher.web.forms import Fields, first, is_from_elsewhere, read_body, read_fields
 from publisher.web.pages import Pages
 
 _MOST_BYTES = 10 * 1024
@@ -34,11 +34,13 @@ class Subscriptions:
 
     def __init__(
         self,
+        site: Site,
         pages: Pages,
         store: Unsubscriber,
         keys: Mapping[str, bytes],
         clock: Callable[[], datetime],
     ) -> None:
+        self._site = site
         self._pages = pages
         self._store = store
         self._keys = keys
@@ -66,12 +68,16 @@ class Subscriptions:
     async def _leave(self, request: Request, subscription: int) -> Response:
         """For a POST from a mail program's own button or from ours; again is the same as once."""
         try:
-            body = await _body(request)
+            body = await read_body(request, _MOST_BYTES)
         except ClientDisconnect:
             return Response(status_code=400)
         if body is None:
             return self._pages.message(413, "That was too much", "Nothing has been changed.")
-        by = _meant(await _fields(request, body))
+        by = _meant(await read_fields(request, body))
+        if by != "one-click" and is_from_elsewhere(request, self._site):
+            return self._pages.message(
+                403, "Please open the link in your mail", "Nothing has been changed."
+            )
         title = await asyncio.to_thread(self._store.subscription_title, subscription)
         if by is None:
             return self._pages.render("unsubscribe.html", 400, title=title or "")
@@ -94,34 +100,8 @@ class Subscriptions:
                 return None
 
 
-async def _body(request: Request) -> bytes | None:
-    """What was sent; None when it is more than any honest form."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            return None
-    return body
-
-
-async def _fields(request: Request, body: bytes) -> dict[str, str]:
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-
-        async def once() -> AsyncGenerator[bytes, None]:
-            yield body
-
-        try:
-            form = await MultiPartParser(
-                request.headers, once(), max_fields=10, max_files=0
-            ).parse()
-        except MultiPartException:
-            return {}
-        return {name.lower(): value for name, value in form.items() if isinstance(value, str)}
-    return {name.lower(): value for name, value in parse_qsl(body.decode("utf-8", "replace"))}
-
-
-def _meant(fields: Mapping[str, str]) -> str | None:
+def _meant(fields: Fields) -> str | None:
     """Who asks to unsubscribe; None when the request does not say that it wants to."""
-    if fields.get("list-unsubscribe", "").strip().lower() == "one-click":
+    if first(fields, "list-unsubscribe").strip().lower() == "one-click":
         return "one-click"
     return "page" if "confirm" in fields else None

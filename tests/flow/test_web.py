@@ -570,7 +570,7 @@ async def test_its_pages_are_kept_by_nobody(web: Web) -> None:
         await web.ask("/nowhere"),
     ):
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-robots-tag"] == "noindex"
         assert answer.headers["set-cookie"] is None
         policy = answer.headers["content-security-policy"]

@@ -256,6 +256,7 @@ def upgrade() -> None:
         sa.Column("became", sa.BigInteger(), nullable=True),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("consent", sa.JSON(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("categories", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("cadence", TEXT, nullable=True),
         sa.Column("at", TEXT, nullable=True),
@@ -284,6 +285,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_subscription_slot", "subscription", ["slot_id", "id"], unique=False)
+    op.create_index(
+        "ix_subscription_waiting",
+        "subscription",
+        ["asked_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
     op.create_table(
         "bounce",
         sa.Column("id", BIG_ID, nullable=False),
