@@ -30,7 +30,17 @@ _IN_WORDS = {
     DeliveryState.CANCELLED: "not sent: it was cancelled, or they had left",
 }
 
-_CONSENT = {"given_at": "agreed at ", "how": "", "ended_at": "left at ", "ended_by": "by "}
+_CONSENT = {
+    "given_at": "agreed at ",
+    "how": "",
+    "given_from": "from ",
+    "agreed_to": "to ",
+    "asked_at": "asked for at ",
+    "asked_from": "from ",
+    "asked_on": "on ",
+    "ended_at": "left at ",
+    "ended_by": "by ",
+}
 
 
 def explain(

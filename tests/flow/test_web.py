@@ -484,14 +484,50 @@ async def test_a_post_unsubscribes_and_again_is_the_same(
     web: Web, body: bytes, content_type: str, by: str, key_id: str
 ) -> None:
     foreign = {"Origin": "https://mail.example", "Sec_Fetch_Site": "cross-site"}
+    own = {"Origin": "https://news.example", "Sec_Fetch_Site": "same-origin"}
     for _ in range(2):
         answer = await web.ask(
-            link(key_id=key_id), "POST", body, Content_Type=content_type, **foreign
+            link(key_id=key_id),
+            "POST",
+            body,
+            Content_Type=content_type,
+            **(foreign if by == "one-click" else own),
         )
         assert answer.status == 200
         assert "You are unsubscribed" in answer.text
         assert "The Daily &amp; More" in answer.text
     assert web.store.left == {7: (by, NOW)}
+
+
+FROM_ELSEWHERE = [
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site", "Origin": "https://news.example"},
+    {"Origin": "https://mail.example"},
+    {"Origin": "null"},
+    {"Origin": "http://news.example"},
+    {"Origin": "https://news.example:8443"},
+    {"Origin": "https://news.example.evil.example"},
+]
+FROM_HERE = [
+    {},
+    {"Sec_Fetch_Site": "same-origin"},
+    {"Sec_Fetch_Site": "none"},
+    {"Origin": "https://news.example"},
+    # Behind a proxy we may have another name; what the browser says itself counts.
+    {"Sec_Fetch_Site": "same-origin", "Origin": "https://alias.example"},
+]
+
+
+async def test_the_button_works_on_our_own_page_only(web: Web) -> None:
+    for headers in FROM_ELSEWHERE:
+        answer = await web.ask(link(), "POST", b"confirm=yes", Content_Type=FORM, **headers)
+        assert answer.status == 403, headers
+        assert web.store.left == {}
+    for headers in FROM_HERE:
+        web.store.left.clear()
+        answer = await web.ask(link(), "POST", b"confirm=yes", Content_Type=FORM, **headers)
+        assert answer.status == 200, headers
+        assert web.store.left
 
 
 VAGUE = [
