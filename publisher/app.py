@@ -435,7 +435,7 @@ class App:
         sent = await self.worker().run(due_by=now)
         self.finish_editions()
         self.clear_editions()
-        self.clear_notices()
+        self.forget()
         return sent
 
     def hasten(self, now: datetime) -> None:
@@ -480,7 +480,7 @@ class App:
                     more = totals.clear(conn, edition_id, ended_before)
         return len(due)
 
-    def clear_notices(self, stopping: Callable[[], bool] = lambda: False) -> None:
+    def forget(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Forget the notices that have served, and the sign-ups that nobody confirmed; a few in a
         transaction."""
         for forget in (notices.clear, signups.forget):

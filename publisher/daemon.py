@@ -143,7 +143,7 @@ class Daemon:
         ticks.every(timedelta(seconds=15), Step("watch bounces", self._watch_standing))
         clearing = partial(self._app.clear_editions, self._stop.is_set)
         ticks.every(timedelta(minutes=10), Step("clear editions", clearing))
-        forgetting = partial(self._app.clear_notices, self._stop.is_set)
+        forgetting = partial(self._app.forget, self._stop.is_set)
         ticks.every(timedelta(minutes=10), Step("clear notices and sign-ups", forgetting))
         ticks.every(2 * _SECOND, Step("look at templates", self._look_at_templates))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))

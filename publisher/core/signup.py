@@ -37,6 +37,7 @@ class Standing:
     """What a link to confirm finds of its reader."""
 
     address: str
+    name: str
     waiting: Mapping[str, Wishes]
     """By slug of the newsletter: what the link confirms."""
     reading: Sequence[str]

@@ -56,7 +56,7 @@ def ask(conn: Connection, asked: SignUp, key: bytes, now: datetime) -> bool:
     Nothing changes for who is a reader already: anybody can give their address. `key` hashes
     addresses (`kit.secret.load_suppression_key`).
     """
-    subscriber_id = _reader(conn, asked, now)
+    subscriber_id, address = _reader(conn, asked, now)
     states = {
         slug: state
         for slug, wishes in asked.wishes.items()
@@ -71,7 +71,7 @@ def ask(conn: Connection, asked: SignUp, key: bytes, now: datetime) -> bool:
     return notices.enqueue(
         conn,
         NoticeKind.CONFIRM,
-        asked.address,
+        address,
         address_hash(normalise(asked.address), key),
         asked.locale,
         content,
@@ -83,15 +83,16 @@ def ask(conn: Connection, asked: SignUp, key: bytes, now: datetime) -> bool:
 
 def standing(conn: Connection, subscriber_id: int, asked_at: datetime) -> Standing | None:
     """What a link made at that moment finds; None where its reader is no more."""
-    since = select(subscriber.c.created_at, subscriber.c.address)
-    reader = conn.execute(since.where(subscriber.c.id == subscriber_id)).first()
+    its = select(subscriber).where(subscriber.c.id == subscriber_id)
+    reader = conn.execute(its).first()
     if reader is None or reader.created_at > asked_at:
         return None
-    its = subscribers.subscriptions_of(conn, subscriber_id)
-    waiting = [each for each in its if confirms(each.state, each.consent, asked_at)]
-    reading = [each for each in its if each.state is SubscriptionState.CONFIRMED]
+    known = subscribers.subscriptions_of(conn, subscriber_id)
+    waiting = [each for each in known if confirms(each.state, each.consent, asked_at)]
+    reading = [each for each in known if each.state is SubscriptionState.CONFIRMED]
     return Standing(
         address=reader.address,
+        name=reader.name,
         waiting={each.newsletter: each.wishes for each in waiting},
         reading=[each.newsletter for each in reading],
     )
@@ -161,9 +162,13 @@ def forget(conn: Connection, now: datetime, chunk: int = CHUNK) -> bool:
     return bool(rows)
 
 
-def _reader(conn: Connection, asked: SignUp, now: datetime) -> int:
-    """The reader of the address, made now if unknown. Of one who gets something, or has left, or
-    may not be mailed, nothing changes."""
+def _reader(conn: Connection, asked: SignUp, now: datetime) -> tuple[int, str]:
+    """Number and address of the reader, made now if unknown. Of one who gets something, or has
+    left, or may not be mailed, nothing changes.
+
+    The address is as it was first written: two that we take for the same, as `strasse` and `straße`
+    before the @, may be two mailboxes, and only one of them is the reader's.
+    """
     key = normalise(asked.address)
     row = {
         subscriber.c.address: asked.address,
@@ -197,9 +202,10 @@ def _reader(conn: Connection, asked: SignUp, now: datetime) -> int:
             locale=case((stays, subscriber.c.locale), else_=asked.locale),
             zone=case((stays, subscriber.c.zone), else_=asked.zone),
         )
-        .returning(subscriber.c.id)
+        .returning(subscriber.c.id, subscriber.c.address)
     )
-    return int(written.scalar_one())
+    row_written = written.one()
+    return row_written.id, row_written.address
 
 
 def _note(

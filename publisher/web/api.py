@@ -73,19 +73,22 @@ class SubscribersApi:
     async def _take(self, request: Request, body: bytes) -> Response:
         """Raises WrongFieldError."""
         fields, is_confirmed = _read(body)
+        domain = signup_input.address_of(fields).rpartition("@")[2]
+        if not is_confirmed and (wait := self._limits.wait_of_domain(domain)):
+            return _too_often(wait)
+        now = self._clock()
+        consent = (
+            {"given_at": now.isoformat(), "how": "added by the API"}
+            if is_confirmed
+            else {"asked_from": client_of(request), "asked_on": "the API"}
+        )
         categories = await asyncio.to_thread(self._store.categories)
         offer = Offer(newsletters=self._newsletters, categories=categories)
-        now = self._clock()
+        wanted = signup_input.read(fields, offer, consent)
         if is_confirmed:
-            consent = {"given_at": now.isoformat(), "how": "added by the API"}
-            agreed = signup_input.read(fields, offer, consent)
-            await asyncio.to_thread(self._store.add, agreed, now)
+            await asyncio.to_thread(self._store.add, wanted, now)
             return _json(201, {"status": "subscribed"})
-        consent = {"asked_from": client_of(request), "asked_on": "the API"}
-        asked = signup_input.read(fields, offer, consent)
-        if wait := self._limits.wait_of_domain(asked.address.rpartition("@")[2]):
-            return _too_often(wait)
-        await asyncio.to_thread(self._store.ask, asked, now)
+        await asyncio.to_thread(self._store.ask, wanted, now)
         return _json(202, {"status": "asked to confirm"})
 
     def _is_allowed(self, request: Request) -> bool:

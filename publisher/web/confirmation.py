@@ -91,7 +91,13 @@ class Confirmation:
         standing = await asyncio.to_thread(self._store.standing, subscriber_id, asked_at)
         asked = await self._asked(standing)
         if asked and standing:
-            return self._pages.render("confirm.html", status, asked=asked, address=standing.address)
+            return self._pages.render(
+                "confirm.html",
+                status,
+                asked=asked,
+                address=standing.address,
+                name=standing.name,
+            )
         return self._done(standing)
 
     async def _confirm(self, request: Request, subscriber_id: int, asked_at: datetime) -> Response:

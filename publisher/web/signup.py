@@ -75,14 +75,13 @@ class SignUpForm:
         if body is None:
             return self._pages.message(413, "That was too much", "Nothing has been changed.")
         fields = await read_fields(request, body)
-        offer = await self._offer()
         try:
             address = signup_input.address_of(fields)
             if wait := self._limits.wait_of_domain(address.rpartition("@")[2]):
                 return _too_often(self._pages, wait)
-            asked = signup_input.read(fields, offer, self._consent(request))
+            asked = signup_input.read(fields, await self._offer(), self._consent(request))
         except WrongFieldError as wrong:
-            return self._page(request, offer, fields, wrong)
+            return self._page(request, await self._offer(), fields, wrong)
         if not first(fields, TRAP):
             await asyncio.to_thread(self._store.ask, asked, self._clock())
         return self._pages.render("subscribe_done.html")

@@ -183,6 +183,7 @@ async def test_from_the_form_to_the_first_issue(room: Newsroom, server: SmtpServ
     assert done.status_code == 200
     assert heading(done) == "You are subscribed"
     assert states(room) == {ADA: "confirmed"}
+    await deliver(room)
     room.publish("One")
     room.wait(days=7)
     assert room.app.planner.plan_due(room.now) == 1
@@ -441,7 +442,7 @@ async def test_who_waits_too_long_finds_nothing(room: Newsroom, server: SmtpServ
     await web.sign_up()
     await deliver(room)
     room.wait(days=7)
-    room.app.clear_notices()
+    room.app.forget()
     assert (await web.get(link(server.mails[0]))).status_code == 404
     assert states(room) == {}
 

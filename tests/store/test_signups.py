@@ -150,8 +150,18 @@ def test_nobodys_settings_are_changed_by_who_only_knows_their_address(world: Wor
         )
         assert signups.ask(conn, thief, KEY, world.now)
     assert rows(world, subscriber, subscription) == before
-    content = mails(world)["confirm ADA"]
+    content = mails(world)["confirm ada"]
     assert (content["newsletters"], content["known"], content["links"]) == ([], ["daily"], {})
+
+
+def test_mail_goes_to_the_address_that_the_reader_gave(world: World) -> None:
+    """Another mailbox that we take for the same must not get a link to the reader's wishes."""
+    ask(world, "straße")
+    world.wait(days=2)
+    ask(world, "strasse", "alerts")
+    with world.db.read() as conn:
+        addresses = set(conn.execute(select(notice.c.address)).scalars())
+    assert addresses == {"straße@reader.example"}
 
 
 def test_a_reader_of_one_who_asks_for_another_is_asked_for_that(world: World) -> None:
