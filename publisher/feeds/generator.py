@@ -21,7 +21,6 @@ from publisher.feeds.feed import Feed
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 DC = "http://purl.org/dc/elements/1.1/"
 MEDIA = "http://search.yahoo.com/mrss/"
-_LINK = "{http://www.w3.org/2005/Atom}link"
 _HISTORY = "http://purl.org/syndication/history/1.0"  # RFC 5005
 _TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
 
@@ -71,7 +70,7 @@ class _Surroundings(BaseExtension):  # type: ignore[misc]  # feedgen has no type
         self.type = ""
 
     def extend_atom(self, root: etree._Element) -> etree._Element:
-        self._add_links(root)
+        self._add_links(root, "link")  # to feedgen, Atom is no namespace but an attribute
         for removal in self.feed.removals if self.feed else ():
             # RFC 6721. Declared where it stands: most feeds have none.
             etree.SubElement(
@@ -83,20 +82,20 @@ class _Surroundings(BaseExtension):  # type: ignore[misc]  # feedgen has no type
         return root
 
     def extend_rss(self, root: etree._Element) -> etree._Element:
-        self._add_links(root[0])
+        self._add_links(root[0], "{http://www.w3.org/2005/Atom}link")
         return root
 
-    def _add_links(self, parent: etree._Element) -> None:
+    def _add_links(self, parent: etree._Element, link: str) -> None:
         if (feed := self.feed) is None:
             return
         for hub in feed.hubs:
-            etree.SubElement(parent, _LINK, rel="hub", href=hub)
+            etree.SubElement(parent, link, rel="hub", href=hub)
         documents = {"prev-archive": feed.older_url, "next-archive": feed.newer_url}
         if feed.is_archive:
             documents["current"] = feed.current_url
         for rel, url in documents.items():
             if url:
-                etree.SubElement(parent, _LINK, rel=rel, href=url + self.file, type=self.type)
+                etree.SubElement(parent, link, rel=rel, href=url + self.file, type=self.type)
         if feed.is_archive:
             etree.SubElement(parent, f"{{{_HISTORY}}}archive", nsmap={"fh": _HISTORY})
 

@@ -1,5 +1,6 @@
 """Strict validators find nothing in our feeds, be the articles ours, real ones or wild ones."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 from publisher.core.model import Candidate, Category, Enclosure, Image, Related
 from publisher.demo import samples
 from publisher.feeds.atom import atom
-from publisher.feeds.feed import entry_of, feed_of
+from publisher.feeds.feed import Naming, entry_of, feed_of
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.rss import rss
 from publisher.kit.files import write_with_gzip
@@ -83,9 +84,42 @@ def old(paper: Served, seed: int) -> None:
     category = Category(slug="old", title="<b>Old & odd</b>", description="</b> &amp; \ufffd")
     titles = {"old": category.title, "odd": "R&D2"}
     entries = [entry_of(each, paper.app.site, titles) for each in Wild(seed).articles(100)]
-    made = feed_of(paper.app.site, category, entries, None)
+    made = feed_of(paper.app.site, Naming(host="news.example", year=2026), category, entries)
     for name, write in {"rss.xml": rss, "atom.xml": atom, "feed.json": json_feed}.items():
         write_with_gzip(paper.feeds / "old" / name, write(made))
+
+
+@pytest.fixture(scope="module", params=["own", "real"])
+def kept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A paper with archive documents and a hub, from which some articles were withdrawn."""
+    found = request.param == "real" and real("real/wordpress-export.xml")
+    with served(tmp_path_factory.mktemp("kept"), entries=3, hubs='"http://127.0.0.1/hub"') as paper:
+        offer(paper, found or DATA / "wordpress" / "gazette.xml")
+        offer(paper, *sorted(DATA.glob("archive_page/*.txt")))
+        paper.publish()
+        for document in ("", "archive/1"):
+            said = json.loads((paper.feeds / "all" / document / "feed.json").read_bytes())
+            paper.site.call("articles", "withdraw", said["items"][1]["id"])
+        paper.publish()
+        assert b"deleted-entry" in (paper.feeds / "all/archive/1/atom.xml").read_bytes()
+        assert b"deleted-entry" in (paper.feeds / "all/atom.xml").read_bytes()
+        yield paper
+
+
+def test_archives_and_tombstones_are_as_valid(kept: Served) -> None:
+    feeds = kept.files("rss.xml") + kept.files("atom.xml")
+    assert len(kept.files("archive/*/rss.xml")) > 3
+    said = validated(map(kept.address, feeds))
+    assert Counter(each.kinds[0] for each in said if not each.excused) == {}
+
+
+def test_archives_and_tombstones_hold_against_the_schemas(kept: Served) -> None:
+    for file in kept.files("atom.xml"):
+        assert valid.atom_faults(file.read_bytes()) == [], file
+    for file in kept.files("feed.json"):
+        assert valid.json_faults(file.read_bytes()) == [], file
 
 
 PAPERS = {

@@ -73,18 +73,20 @@ class Served:
 
     def files(self, name: str) -> list[Path]:
         """Of all feeds, those of this name."""
-        return sorted(self.feeds.glob(f"*/{name}"))
+        return sorted(self.feeds.rglob(name))
 
     def address(self, file: Path) -> str:
         return f"{self.app.site.url}/feeds/{quote(file.relative_to(self.feeds).as_posix())}"
 
 
 @contextmanager
-def served(folder: Path, entries: int = 1000, now: datetime | None = None) -> Iterator[Served]:
+def served(
+    folder: Path, entries: int = 1000, now: datetime | None = None, hubs: str = ""
+) -> Iterator[Served]:
     """A site of its own, answering on loopback by the real web side at the address it says."""
     listening = bind("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    site = Site(folder, port=port, more=f"[feeds]\nentries = {entries}")
+    site = Site(folder, port=port, more=f"[feeds]\nentries = {entries}\nhubs = [{hubs}]")
     loaded = settings.load(folder / "config" / "publisher.toml", {})
     app = App(loaded, (lambda: now) if now else lambda: datetime.now(UTC))
     store = WebStore(app.db)
@@ -171,7 +173,8 @@ def validated(urls: Iterable[str]) -> list[Message]:
     """What W3C's validator says of these feeds, errors, warnings and mere advice (level AAA)."""
     urls = list(urls)
     assert urls
-    command = [_interpreter(), "-W", "ignore", str(_RUN), str(feedvalidator())]
+    package = str(feedvalidator())
+    command = [_interpreter(), "-W", "ignore", str(_RUN), package]
     done = subprocess.run(
         command, input=json.dumps(urls), capture_output=True, text=True, timeout=600, check=False
     )
