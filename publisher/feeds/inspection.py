@@ -13,11 +13,11 @@ from publisher.core.feed_serving import Finding, Replies
 from publisher.core.links import feeds_url
 from publisher.core.model import Site
 from publisher.errors import TransientError, UnreadableError
-from publisher.feeds import atom, document, json_feed, rss
+from publisher.feeds import atom, json_feed, parsing, rss
 from publisher.kit.fetch import fetch
 from publisher.kit.files import locked, write_if_changed
 
-_FORMATS = {"rss.xml": rss.TYPE, "atom.xml": atom.TYPE, "feed.json": json_feed.TYPE}
+_FORMATS = {rss.FILE: rss.TYPE, atom.FILE: atom.TYPE, json_feed.FILE: json_feed.TYPE}
 _AT_A_TIME = 8
 _TRIES = 3  # at a feed that changes while it is looked at
 _ARCHIVES = 3  # documents back from each feed
@@ -63,7 +63,7 @@ def _listed(url: str) -> list[str]:
         reply = fetch(url)
         if wrong := feed_serving.unfit(reply):
             raise UnreadableError(wrong)
-        listed = document.listed(feed_serving.unpacked(reply) or b"")
+        listed = parsing.listed(feed_serving.unpacked(reply) or b"")
     except (TransientError, UnreadableError) as error:
         raise TransientError(f"{url}: {error}") from error
     bases = [each.removesuffix("rss.xml") for each in listed if each.endswith("/rss.xml")]
@@ -120,7 +120,7 @@ def _judged(address: str, replies: Replies, media_type: str) -> _Look:
     if wrong := feed_serving.unfit(replies.plain):
         return _failed(address, wrong)
     try:
-        said = document.read(feed_serving.unpacked(replies.plain) or b"", media_type)
+        said = parsing.read(feed_serving.unpacked(replies.plain) or b"", media_type)
     except UnreadableError as error:
         return _failed(address, str(error))
     findings = [
@@ -147,7 +147,7 @@ def _of_archives(address: str, older: str, media_type: str) -> Iterator[Finding]
             reply = fetch(older)
             if wrong := feed_serving.unfit(reply):
                 raise UnreadableError(wrong)
-            said = document.read(feed_serving.unpacked(reply) or b"", media_type)
+            said = parsing.read(feed_serving.unpacked(reply) or b"", media_type)
         except (TransientError, UnreadableError) as error:
             yield Finding(sentence=f"has an archive that cannot be read: {older} {error}")
             return

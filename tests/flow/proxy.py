@@ -101,7 +101,7 @@ class Proxy:
             headers["Content-Length"] = told
         elif exchange.status not in (204, 304):
             headers["Content-Length"] = str(len(exchange.body))
-        if method == "HEAD":
+        if method == "HEAD" or exchange.status in (204, 304):
             exchange.body = b""
         self.exchanges.append(exchange)
         return exchange

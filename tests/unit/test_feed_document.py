@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from publisher.core.feed_document import Document, Entry, Memory, remembered, since
-from publisher.feeds.document import read
+from publisher.feeds.parsing import read
 
 ADDRESS = "https://news.example/feeds/all/atom.xml"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
