@@ -14,7 +14,7 @@ from lxml import etree
 from publisher.core.model import Article, Category, Enclosure, Image, Related, Site
 from publisher.core.text import clean_line, without_controls
 from publisher.feeds.atom import atom
-from publisher.feeds.feed import Feed, entry_of, feed_of, left_out
+from publisher.feeds.feed import Feed, Naming, entry_of, feed_of, left_out
 from publisher.feeds.json_feed import json_feed
 from publisher.feeds.rss import rss
 from publisher.kit.html import clean
@@ -77,7 +77,7 @@ def feed(*articles: Article) -> Feed:
     title, about = articles[0].title, articles[0].summary
     category = Category(slug="city", title=title or "City", description=about)
     entries = [entry_of(each, SITE, {"city": clean_line(title) or "City"}) for each in articles]
-    return feed_of(SITE, category, entries, None)
+    return feed_of(SITE, Naming(host="news.example", year=2026), category, entries)
 
 
 def shown(text: str) -> str:
