@@ -90,7 +90,7 @@ class Feed:
     older_url: str
     """That of the archive document with what is older (RFC 5005); empty where there is none."""
     newer_url: str
-    """Of an archive document, the next newer one; empty where there is none."""
+    """Of an archive document, the next newer document; of the newest entries empty."""
     hubs: tuple[str, ...]
     """Where readers may ask to be told of news (WebSub)."""
     icon_url: str
@@ -180,7 +180,6 @@ def feed_of(
     title = feed_title(site, category)
     base = category_url(site, slug)
     older = archives if number is None else number - 1
-    newer = 0 if number is None or number == archives else number + 1
     moments = [LONG_AGO, *(entry.updated for entry in entries)]
     if removed is not None:
         moments.append(removed.replace(microsecond=0))
@@ -195,7 +194,7 @@ def feed_of(
         url=base if number is None else archive_url(base, number),
         current_url=base,
         older_url=archive_url(base, older) if older else "",
-        newer_url=archive_url(base, newer) if newer else "",
+        newer_url=_newer(base, number, archives),
         hubs=tuple(hubs),
         icon_url=icon_url(site),
         updated=max(moments),
@@ -207,6 +206,13 @@ def feed_of(
 def feed_title(site: Site, category: Category | None) -> str:
     name = _line(site.title)
     return f"{_line(category.title)} – {name}" if category else name
+
+
+def _newer(base: str, number: int | None, archives: int) -> str:
+    if number is None:
+        return ""
+    # The last one leads to the feed itself: validators want to be led on from every archive.
+    return archive_url(base, number + 1) if number < archives else base
 
 
 def archive_url(base: str, number: int) -> str:
