@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from babel.support import NullTranslations
 from jinja2 import Environment
 
 from publisher.core import splice
@@ -17,11 +18,12 @@ from publisher.core.links import ascii_host, feeds_url
 from publisher.core.model import Article, Cadence, Category, Newsletter, Rendering, Site
 from publisher.core.text import opening_words
 from publisher.errors import PermanentError
+from publisher.kit import translations
 from publisher.kit.jinja import rendered, sources
 from publisher.kit.locale import direction, locale_of
+from publisher.kit.translations import LANGUAGES, gettext_noop
 from publisher.newsletters.parts import body, inlined
 from publisher.newsletters.stories import Link, Story, link, sections, story
-from publisher.newsletters.translations import LANGUAGES, Words, words
 
 MAX_HTML = 80_000
 """Bytes. Gmail clips a mail's HTML at 102 KB and hides the unsubscribe link with the rest."""
@@ -32,6 +34,11 @@ MAX_OUTPUT = 2_000_000
 READER = ("name", "address", "unsubscribe_url")
 """What a template may print of its reader, as `{{ reader.name }}`; filled in for each."""
 
+_EDITIONS = {
+    Cadence.DAILY: gettext_noop("Daily edition"),
+    Cadence.WEEKLY: gettext_noop("Weekly edition"),
+    Cadence.IMMEDIATE: gettext_noop("Just in"),
+}
 _SUBJECT = 180
 _PREHEADER = 140
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -71,7 +78,7 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
     locale = locale_of(content.locale, newsletter.language, site.language, among=LANGUAGES)
     stories = tuple(story(each, site, content.categories) for each in content.articles)
     links = tuple(link(each, site) for each in content.more)
-    subject = _subject(content, stories, words(locale))
+    subject = _subject(content, stories, translations.of(locale))
     fixed = _context(content, locale, subject, stories)
 
     def html(amount: "_Amount") -> str:
@@ -99,7 +106,8 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
 def fingerprint(made_for: object, site: Site, templates: Environment) -> str:
     """Changes with everything but articles that a rendering is made of; `made_for` are the
     settings of its newsletter, or of notices."""
-    digest = hashlib.sha256(repr((made_for, site)).encode("utf-8", "replace"))
+    facts = (made_for, site, translations.fingerprint())
+    digest = hashlib.sha256(repr(facts).encode("utf-8", "replace"))
     for name, source in sources(templates):  # one that cannot be read: `render` says so
         digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
     return digest.hexdigest()[:32]
@@ -149,32 +157,32 @@ def _context(
     content: EditionContent, locale: str, subject: str, stories: tuple[Story, ...]
 ) -> dict[str, object]:
     """The names in a template that do not depend on how much is shown."""
-    spoken = words(locale)
     return {
         "title": one_line(content.newsletter.title),
         "site": one_line(content.site.title),
         "site_url": feeds_url(content.site),
         "contact": one_line(content.site.contact),
-        "edition": spoken.edition(content.cadence),
+        "edition": translations.of(locale).gettext(_EDITIONS[content.cadence]),
         "immediate": content.cadence is Cadence.IMMEDIATE,
         "planned_at": content.planned_at,
         "zone": content.zone,
         "locale": locale,
         "direction": direction(locale),
-        "words": spoken,
         "subject": subject,
         "preheader": _preheader(stories),
         "reader": {name: splice.mark(name) for name in READER},
     }
 
 
-def _subject(content: EditionContent, stories: tuple[Story, ...], spoken: Words) -> str:
+def _subject(content: EditionContent, stories: tuple[Story, ...], words: NullTranslations) -> str:
     title = one_line(content.newsletter.title)
     if not stories:
-        return one_line(f"{title}: {spoken.nothing}", _SUBJECT)
+        return one_line(f"{title}: {words.gettext('No new articles')}", _SUBJECT)
     others = len(content.articles) + len(content.more) - 1
-    lead = opening_words(stories[0].title, _SUBJECT // 2)
-    headline = spoken.and_more % {"lead": lead, "count": others} if others else stories[0].title
+    headline = stories[0].title
+    if others:
+        phrase = words.ngettext("%(lead)s and %(num)s more", "%(lead)s and %(num)s more", others)
+        headline = phrase % {"lead": opening_words(headline, _SUBJECT // 2), "num": others}
     if content.cadence is Cadence.IMMEDIATE:
         return one_line(headline, _SUBJECT)
     return one_line(f"{title}: {headline}", _SUBJECT)
