@@ -23,15 +23,19 @@ from publisher.kit.jinja import rendered, sources
 from publisher.kit.locale import direction, locale_of
 from publisher.kit.translations import LANGUAGES, gettext_noop
 from publisher.newsletters.parts import body, inlined
-from publisher.newsletters.stories import Link, Story, link, sections, story
+from publisher.newsletters.stories import Link, Story, contents, correction, link, sections, story
 
 MAX_HTML = 80_000
 """Bytes. Gmail clips a mail's HTML at 102 KB and hides the unsubscribe link with the rest."""
 MAX_LINKS = 60
+LISTED = 8
+"""Headlines in the list of contents."""
+LONG = 5
+"""Stories from which on an edition has one."""
 MAX_OUTPUT = 2_000_000
 """Characters that a template may write before the page is made to fit."""
 
-READER = ("name", "address", "unsubscribe_url")
+READER = ("name", "address", "unsubscribe_url", "preferences_url")
 """What a template may print of its reader, as `{{ reader.name }}`; filled in for each."""
 
 _EDITIONS = {
@@ -39,6 +43,7 @@ _EDITIONS = {
     Cadence.WEEKLY: gettext_noop("Weekly edition"),
     Cadence.IMMEDIATE: gettext_noop("Just in"),
 }
+_READERS_WORDS = 1_000  # bytes: links with tokens, a name, an address
 _SUBJECT = 180
 _PREHEADER = 140
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -55,12 +60,16 @@ class EditionContent:
     """Shown with standfirst, the lead first."""
     more: tuple[Article, ...] = ()
     """Over the newsletter's maximum: shown as links."""
+    corrections: tuple[Article, ...] = ()
+    """Given before, and corrected since."""
     categories: Mapping[str, Category]
     """By slug: those that this edition shows."""
     planned_at: datetime
     locale: str
     """The reader's wish; where it has no words here, the newsletter's language is taken."""
     zone: str
+    url: str = ""
+    """Where everybody can read this edition; empty when nowhere."""
     key_id: str
 
     @property
@@ -122,9 +131,13 @@ class _Amount:
 
     def of(self, stories: tuple[Story, ...], links: tuple[Link, ...]) -> dict[str, object]:
         shown, listed = stories[: self.stories], stories[self.stories :] + links
+        beneath = sections(shown[1:])
+        headlines = contents(beneath, LISTED) if len(shown) >= LONG else ()
         return {
             "lead": shown[0] if shown else None,
-            "sections": sections(shown[1:]),
+            "contents": headlines,
+            "further": len(shown) - 1 - len(headlines) if headlines else 0,
+            "sections": beneath,
             "links": listed[: self.links],
             "left_out": max(0, len(listed) - self.links),
         }
@@ -150,7 +163,9 @@ def _largest_that_fits(
 
 
 def _fits(page: str) -> bool:
-    return len(page.encode("utf-8", "replace")) <= MAX_HTML
+    """As it is sent: lines end in CRLF, and the reader's own words stand in the place of marks."""
+    sent = page.replace("\n", "\r\n").encode("utf-8", "replace")
+    return len(sent) + _READERS_WORDS <= MAX_HTML
 
 
 def _context(
@@ -163,6 +178,9 @@ def _context(
         "site_url": feeds_url(content.site),
         "contact": one_line(content.site.contact),
         "edition": translations.of(locale).gettext(_EDITIONS[content.cadence]),
+        "edition_url": content.url,
+        "count": len(content.articles) + len(content.more),
+        "corrections": [correction(each, content.site) for each in content.corrections],
         "immediate": content.cadence is Cadence.IMMEDIATE,
         "planned_at": content.planned_at,
         "zone": content.zone,
