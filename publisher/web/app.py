@@ -1,4 +1,4 @@
-"""The web side put together: feeds, unsubscribing, health, and a page for what is not there."""
+"""The web side put together: feeds, editions, unsubscribing, health, and what is not there."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ from publisher.core.model import Newsletter, Site
 from publisher.errors import TransientError
 from publisher.web.api import ApiStore, SubscribersApi
 from publisher.web.confirmation import Confirmation, ConfirmationStore
+from publisher.web.editions import Editions, EditionShelf
 from publisher.web.files import FeedFiles
 from publisher.web.headers import Headers
 from publisher.web.limits import Limits
@@ -55,6 +56,7 @@ def create_app(
     keys: Mapping[str, bytes],
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
+    editions: EditionShelf,
     media_from: Sequence[str] = (),
     hubs: Sequence[str] = (),
     subscribing: Subscribing | None = None,
@@ -74,7 +76,8 @@ def create_app(
             "/unsubscribe/{token}",
             Subscriptions(site, pages, store, keys, clock).answer,
             methods=["GET", "POST"],
-        )
+        ),
+        Route("/editions/{name}", Editions(pages, editions, media_from).answer),
     ]
     if subscribing is not None:
         routes += _signing_up(subscribing, site, pages, keys, clock)
