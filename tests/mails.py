@@ -1,9 +1,12 @@
-"""Mails as readers get them, editions of any length and notices: English, German, Arabic."""
+"""Mails as readers get them: editions of any length, and every notice, in every language."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from pathlib import Path
 
+from publisher.core import splice
+from publisher.core.addresses import format_mailbox
 from publisher.core.model import (
     Article,
     Cadence,
@@ -14,19 +17,25 @@ from publisher.core.model import (
     Rendering,
     Site,
 )
-from publisher.kit.jinja import environment
+from publisher.delivery.message import Recipient, compose, message_id
+from publisher.kit import translations
+from publisher.kit.jinja import environment, rendered
 from publisher.kit.resources import folder
-from publisher.newsletters.render import EditionContent, render
+from publisher.newsletters.render import _INLINER, EditionContent, _alternatives, render
 
 PLANNED = datetime(2026, 11, 20, 6, tzinfo=UTC)
-LANGUAGES = ("en", "de", "ar")
+TOKEN = "k1.WzEyMywxXQ.Zk9vYmFyQmF6UXV4Q29ycmVjdEhvcnNl"
+LANGUAGES = tuple(sorted(translations.LANGUAGES))
 TEMPLATES = environment([folder("templates/email")])
 NOTICES = sorted(path.stem for path in Path(folder("templates/email")).glob("notice-*.html"))
 
 _SITES = {
-    "en": ("The Harbour Courier", "The Morning Tide"),
-    "de": ("Der Hafenbote", "Die Morgenflut"),
-    "ar": ("بريد الميناء", "مدّ الصباح"),
+    "en": ("The Harbour Courier", "The Morning Tide", "Alerts"),
+    "de": ("Der Hafenbote", "Die Morgenflut", "Eilmeldungen"),
+    "ar": ("بريد الميناء", "مد الصباح", "Harbour Alerts"),
+    "es": ("El Correo del Puerto", "La Marea", "Avisos"),
+    "fr": ("Le Courrier du port", "La Marée du matin", "Alertes"),
+    "ru": ("Портовый вестник", "Утренний прилив", "Срочно"),
 }
 _SECTIONS = {
     "en": ("Harbour", "Science", "Culture", "Sport"),
@@ -99,6 +108,11 @@ _STORIES = {
         ('Night ferry "Aurora" sails again (after 9 years)', "She left at dawn, with 12 cars."),
     ),
 }
+# Elsewhere the program's own words stand between English articles.
+_SECTIONS, _STORIES = (
+    {language: words.get(language, words["en"]) for language in LANGUAGES}
+    for words in (_SECTIONS, _STORIES)
+)
 _BODY = "<p>" + "The harbour master rang the bell himself. " * 90 + "</p>"
 
 
@@ -162,10 +176,42 @@ def editions(language: str) -> Iterator[tuple[str, Rendering]]:
         yield name, render(content, TEMPLATES)
 
 
-def notice(language: str) -> Mapping[str, object]:
-    """What a notice is told."""
+def everything(date: datetime = PLANNED) -> Iterator[tuple[str, bytes]]:
+    """Every mail in every language with a name, as it goes over the wire."""
+    for language in LANGUAGES:
+        made = [*editions(language), *((name, notice(name, language)) for name in NOTICES)]
+        for name, rendering in made:
+            yield (
+                f"{language}-{name}",
+                composed(rendering, date, links=not name.startswith("notice")),
+            )
+
+
+def composed(rendering: Rendering, date: datetime = PLANNED, *, links: bool = True) -> bytes:
+    """As Ada gets it; `links` to her own pages stand in editions only."""
+    return compose(
+        rendering,
+        Recipient(address="ada@reader.example", name="Ada Lovelace"),
+        message_id=message_id("e7", 1, 2, date=date, rendering=rendering),
+        date=date,
+        unsubscribe_url=f"https://news.example/unsubscribe/{TOKEN}" if links else "",
+        preferences_url=f"https://news.example/preferences/{TOKEN}" if links else "",
+    )
+
+
+def pages() -> Mapping[str, str]:
+    """The HTML of each of them, by name."""
+    return {name: html(mail) for name, mail in everything()}
+
+
+def html(mail: bytes) -> str:
+    return str(message_from_bytes(mail, policy=policy.default).get_body(("html",)).get_content())
+
+
+def notice(name: str, language: str) -> Rendering:
+    """Of a template like `notice-confirm`."""
     names = _SITES[language]
-    return {
+    told = {
         "site": names[0],
         "site_url": "https://news.example/feeds/",
         "contact": "editor@news.example",
@@ -174,16 +220,27 @@ def notice(language: str) -> Mapping[str, object]:
         "preheader": names[1],
         "locale": language,
         "direction": "rtl" if language == "ar" else "ltr",
-        "newsletters": [names[1], "Courier Alerts"],
+        "newsletters": [*names[1:]],
         "known": ["Sunday Letter"],
-        "action_url": "https://news.example/confirm/k1.WzEyMywxXQ.Zk9vYmFyQmF6UXV4Q29ycmVjdEhvcnNl",
+        "action_url": f"https://news.example/confirm/{TOKEN}",
     }
+    page = _INLINER.inline(rendered(TEMPLATES, f"{name}.html", told))
+    text = rendered(TEMPLATES, f"{name}.txt", told)
+    boundary = "=_0123456789abcdef0123456789abcdef"
+    return Rendering(
+        subject=str(told["subject"]),
+        body=_alternatives(boundary, splice.encode(text), splice.encode(page, escape=True)),
+        boundary=boundary,
+        key_id="k1",
+        sender=format_mailbox(names[0], "news@news.example"),
+        language=language,
+    )
 
 
 def _article(language: str, number: int, correction: str = "") -> Article:
     title, summary = _STORIES[language][number % 6]
     last = number % 6 == 5
-    other = {"en": "ar", "de": "ar", "ar": "en"}[language]
+    other = "en" if language == "ar" else "ar"
     return Article(
         id=f"tag:news.example,2026:article:{number}",
         source="folder",
@@ -206,7 +263,7 @@ def _article(language: str, number: int, correction: str = "") -> Article:
         )
         if number % 2 == 0
         else (),
-        language=other if last else language,
+        language=other if last else language if language in ("ar", "de") else "en",
         categories=(f"section-{number % 4}",),
         correction=correction,
         published_at=PLANNED,

@@ -47,6 +47,7 @@ _READERS_WORDS = 1_000  # bytes: links with tokens, a name, an address
 _SUBJECT = 180
 _PREHEADER = 140
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_COUNTED = re.compile(rf'(?:href|src)="(?:https?:|{splice.mark("[a-z_]+")})')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +91,15 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
     subject = _subject(content, stories, translations.of(locale))
     fixed = _context(content, locale, subject, stories)
 
-    def html(amount: "_Amount") -> str:
-        names = fixed | amount.of(stories, links)
+    def html(amount: "_Amount", *, home: bool = True) -> str:
+        names = fixed | amount.of(stories, links) | {"home": home}
         page = rendered(templates, f"{newsletter.template}.html", names, MAX_OUTPUT)
         return inlined(page, f"{newsletter.template}.html")
 
     amount, page = _largest_that_fits(_amounts(len(stories)), html)
+    if len(_COUNTED.findall(page)) % 2:
+        # To rspamd, an odd number of addresses is a sign of spam (URI_COUNT_ODD).
+        page = html(amount, home=False)
     names = fixed | amount.of(stories, links)
     text = rendered(templates, f"{newsletter.template}.txt", names, MAX_OUTPUT)
     mime, boundary = body(text, page)
