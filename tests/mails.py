@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 
-from publisher.core import splice
-from publisher.core.addresses import format_mailbox
+from jinja2 import Environment, FunctionLoader
+
 from publisher.core.model import (
     Article,
     Cadence,
@@ -17,11 +17,14 @@ from publisher.core.model import (
     Rendering,
     Site,
 )
+from publisher.core.notice import Notice, NoticeContent, NoticeKind
 from publisher.delivery.message import Recipient, compose, message_id
 from publisher.kit import translations
-from publisher.kit.jinja import environment, rendered
+from publisher.kit.jinja import environment
 from publisher.kit.resources import folder
-from publisher.newsletters.render import _INLINER, EditionContent, _alternatives, render
+from publisher.newsletters import notices
+from publisher.newsletters.notices import NoticeMail
+from publisher.newsletters.render import EditionContent, render
 
 PLANNED = datetime(2026, 11, 20, 6, tzinfo=UTC)
 TOKEN = "k1.WzEyMywxXQ.Zk9vYmFyQmF6UXV4Q29ycmVjdEhvcnNl"
@@ -211,30 +214,38 @@ def html(mail: bytes) -> str:
 def notice(name: str, language: str) -> Rendering:
     """Of a template like `notice-confirm`."""
     names = _SITES[language]
-    told = {
-        "site": names[0],
-        "site_url": "https://news.example/feeds/",
-        "contact": "editor@news.example",
-        "sender": "news@news.example",
-        "subject": f"{names[0]}: {names[1]}",
-        "preheader": names[1],
-        "locale": language,
-        "direction": "rtl" if language == "ar" else "ltr",
-        "newsletters": [*names[1:]],
-        "known": ["Sunday Letter"],
-        "action_url": f"https://news.example/confirm/{TOKEN}",
-    }
-    page = _INLINER.inline(rendered(TEMPLATES, f"{name}.html", told))
-    text = rendered(TEMPLATES, f"{name}.txt", told)
-    boundary = "=_0123456789abcdef0123456789abcdef"
-    return Rendering(
-        subject=str(told["subject"]),
-        body=_alternatives(boundary, splice.encode(text), splice.encode(page, escape=True)),
-        boundary=boundary,
-        key_id="k1",
-        sender=format_mailbox(names[0], "news@news.example"),
-        language=language,
+    kind = name.removeprefix("notice-")
+    asked = Notice(
+        kind=NoticeKind(kind) if kind in set(NoticeKind) else NoticeKind.CONFIRM,
+        address="ada@reader.example",
+        locale=language,
+        content=NoticeContent(),
+        created_at=PLANNED,
     )
+    return notices.render(
+        NoticeMail(
+            notice=asked,
+            site=site(language),
+            sender=f"{names[0]} <news@news.example>",
+            newsletters=names[1:],
+            known=("Sunday Letter",),
+            links={"confirm": f"https://news.example/confirm/{TOKEN}"},
+            key_id="k1",
+        ),
+        _with(name),
+    )
+
+
+def _with(name: str) -> Environment:
+    """Our templates, with that of a notice that nobody sends yet in the place of one that is."""
+    if name.removeprefix("notice-") in set(NoticeKind):
+        return TEMPLATES
+    loader = FunctionLoader(lambda each: _source(each.replace("notice-confirm", name)))
+    return TEMPLATES.overlay(loader=loader)
+
+
+def _source(name: str) -> str:
+    return (folder("templates/email") / name).read_text(encoding="utf-8")
 
 
 def _article(language: str, number: int, correction: str = "") -> Article:

@@ -56,8 +56,8 @@ def create_app(
     keys: Mapping[str, bytes],
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
-    editions: EditionShelf,
     media_from: Sequence[str] = (),
+    editions: EditionShelf | None = None,
     hubs: Sequence[str] = (),
     subscribing: Subscribing | None = None,
 ) -> ASGIApp:
@@ -76,9 +76,10 @@ def create_app(
             "/unsubscribe/{token}",
             Subscriptions(site, pages, store, keys, clock).answer,
             methods=["GET", "POST"],
-        ),
-        Route("/editions/{name}", Editions(pages, editions, media_from).answer),
+        )
     ]
+    if editions is not None:
+        routes.append(Route("/editions/{name}", Editions(pages, editions, media_from).answer))
     if subscribing is not None:
         routes += _signing_up(subscribing, site, pages, keys, clock)
     site_pages = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
