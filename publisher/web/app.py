@@ -82,7 +82,12 @@ def create_app(
         routes.append(Route("/editions/{name}", Editions(pages, editions, media_from).answer))
     if subscribing is not None:
         routes += _signing_up(subscribing, site, pages, keys, clock)
-    site_pages = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
+    answering = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
+
+    async def site_pages(scope: Scope, receive: Receive, send: Send) -> None:
+        pages.speak_as(scope)
+        await answering(scope, receive, send)
+
     files = FeedFiles(feeds, site_pages, Headers(feeds_url(site), hubs, media_from))
     prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
 

@@ -775,3 +775,27 @@ async def test_an_edition_that_cannot_be_read(path: str, status: int, words: str
     assert answer.status == status
     assert words in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+# Languages
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "way", "words"),
+    [
+        ("", "en", "ltr", "Unsubscribe from"),
+        ("pt, nonsense;q=x", "en", "ltr", "Unsubscribe from"),
+        ("de-AT, en;q=0.5", "de-AT", "ltr", "abbestellen?"),
+        ("fa, ar;q=0.9", "ar", "rtl", "إلغاء الاشتراك في"),
+    ],
+)
+async def test_pages_speak_the_language_that_the_browser_asks_for(
+    asked: str, language: str, way: str, words: str, web: Web
+) -> None:
+    page = await web.ask(link(7), Accept_Language=asked)
+    assert f'<html lang="{language}" dir="{way}">' in page.text
+    assert words in page.text
+    assert page.headers["Content-Language"] == language
+    missing = await web.ask("/nowhere", Accept_Language=asked)
+    assert f'<html lang="{language}" dir="{way}">' in missing.text
+    assert ("This page is not here" in missing.text) == (language == "en")

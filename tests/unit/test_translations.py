@@ -26,12 +26,15 @@ Message = tuple[str | None, str, str | None]
 
 def said() -> Iterator[Message]:
     """Whatever code and templates say, as Babel finds it there."""
-    for folder, methods in (
-        ("publisher", [("**.py", "python")]),
-        ("templates", [("**.html", "jinja2"), ("**.txt", "jinja2")]),
+    code, templates = [("**.py", "python")], [("**.html", "jinja2"), ("**.txt", "jinja2")]
+    for folder, methods, keywords in (
+        ("publisher", code, KEYWORDS),
+        ("publisher/web", code, {"message": (2,)}),  # Pages.message
+        ("publisher/web", code, {"message": (3,)}),
+        ("templates", templates, KEYWORDS),
     ):
         options = {"**": {"newstyle_gettext": "true", "trim_blocks": "true", "silent": "false"}}
-        found = extract_from_dir(ROOT / folder, methods, options, KEYWORDS)
+        found = extract_from_dir(ROOT / folder, methods, options, keywords)
         for _, _, message, _, context in found:
             one, many = message if isinstance(message, tuple) else (message, None)
             yield context, one, many
