@@ -23,7 +23,7 @@ from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import Subscribing, create_app
 from publisher.web.server import Server, bind
-from publisher.webstore import Readiness, SignUps, WebStore
+from publisher.webstore import Editions, Readiness, SignUps, WebStore
 
 DRAIN = 5.0  # seconds for the mails being handed over to get their answers
 DEADLINE = 9.0  # seconds after which the process ends, whatever hangs
@@ -101,6 +101,7 @@ class Daemon:
                 hubs=app.settings.feeds.hubs,
                 store=web_store,
                 past=web_store,
+                editions=Editions(app.db, app.renderer, app.site, app.clock),
                 keys=app.keys.all,
                 clock=app.clock,
                 ready=Readiness(app.db, self._trouble).trouble,

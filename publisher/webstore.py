@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from publisher.core.delivery import CHECK_HOLDS
-from publisher.core.model import Newsletter
+from publisher.core.model import Newsletter, Site
 from publisher.core.signup import SignUp, Standing
 from publisher.errors import TransientError
+from publisher.newsletters.page import page
+from publisher.newsletters.renderings import Renderer
 from publisher.store import (
     articles,
     category_settings,
     last_look,
     newsletters,
+    renderings,
     shelf,
     signups,
     subscribers,
@@ -121,6 +124,29 @@ class SignUps:
             return signups.confirm(
                 conn, subscriber_id, asked_at, chosen, self.newsletters, self.key, at
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Editions:
+    """Editions as everybody can read them; called off the event loop, from several threads."""
+
+    db: Database
+    renderer: Renderer
+    site: Site
+    clock: Callable[[], datetime]
+
+    def page(self, name: str) -> str | None:
+        """The edition's HTML, as its articles stand now; None when it can be read no longer.
+
+        Raises NotFoundError when there never was such an edition, and TransientError when it
+        cannot be made now.
+        """
+        with self.db.read() as conn:
+            variant_id = renderings.variant_named(conn, name)
+        if variant_id is None:
+            return None
+        rendering = self.renderer.current(variant_id, self.clock())
+        return None if rendering is None else page(rendering, self.site)
 
 
 class Readiness:

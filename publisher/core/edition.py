@@ -53,6 +53,8 @@ class Reader:
 class VariantContent:
     """What a variant of an edition is made of, as it stands now."""
 
+    name: str = ""
+    """In the address at which everybody can read it; empty for what is no edition."""
     newsletter: str
     cadence: Cadence
     zone: str

@@ -34,6 +34,11 @@ def article_url(site: Site, article: Article) -> str:
     return web_address(article.url) or f"{feeds_url(site)}articles/{quote(article.slug, safe='')}/"
 
 
+def edition_url(site: Site, name: str) -> str:
+    """Where everybody can read an edition (`VariantContent.name`)."""
+    return f"{site.url}/editions/{name}"
+
+
 def has_own_page(article: Article) -> bool:
     """Whether it is read here, as it has no address of its own that could be opened."""
     return not web_address(article.url)

@@ -17,16 +17,22 @@ from jinja2 import (
     TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
+    pass_context,
 )
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigurationError, OverrunError, PermanentError, TransientError
-from publisher.kit.locale import babel
+from publisher.kit import translations
+from publisher.kit.locale import FALLBACK, babel
 from publisher.kit.shortage import is_shortage
 
 
 def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
-    """Templates of `folders`, the operator's before ours; `.html` escapes, `.txt` does not."""
+    """Templates of `folders`, the operator's before ours; `.html` escapes, `.txt` does not.
+
+    `_("…")`, `ngettext`, `pgettext` and `npgettext` speak the language of the template's `locale`.
+    """
     env = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader([str(folder) for folder in folders]),
         autoescape=lambda name: name is None or not name.endswith(".txt"),
@@ -34,6 +40,10 @@ def environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    env.install_gettext_callables(  # type: ignore[attr-defined]  # given to it by the extension
+        _gettext, _ngettext, newstyle=True, pgettext=_pgettext, npgettext=_npgettext
     )
     env.filters["date"] = _date
     env.filters["datetime"] = _datetime
@@ -114,6 +124,30 @@ def place(error: Exception, name: str) -> str:
         if frame.filename.endswith(suffix):
             return f"{Path(frame.filename).name}, line {frame.lineno}"
     return name
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    return translations.of(_spoken(context)).gettext(message)
+
+
+@pass_context
+def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
+    return translations.of(_spoken(context)).ngettext(singular, plural, number)
+
+
+@pass_context
+def _pgettext(context: Context, sense: str, message: str) -> str:
+    return str(translations.of(_spoken(context)).pgettext(sense, message))
+
+
+@pass_context
+def _npgettext(context: Context, sense: str, singular: str, plural: str, number: int) -> str:
+    return translations.of(_spoken(context)).npgettext(sense, singular, plural, number)
+
+
+def _spoken(context: Context) -> str:
+    return str(context.get("locale", FALLBACK))
 
 
 def _date(value: datetime, zone: str, locale: str, style: str = "long") -> str:

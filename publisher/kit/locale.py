@@ -10,6 +10,8 @@ from babel.core import get_global
 
 FALLBACK = "en"
 
+_ACCEPTED = re.compile(r"\s*([A-Za-z0-9-]+)\s*(?:;\s*[qQ]\s*=\s*(0(?:\.\d*)?|1(?:\.0*)?)\s*)?")
+_LONGEST_HEADER = 1000
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _SUBTAG = re.compile(r"[A-Za-z0-9]{1,8}")
 _RIGHT_TO_LEFT = {
@@ -57,6 +59,18 @@ def locale_of(*wishes: str, among: Container[str] | None = None) -> str:
         if found and (among is None or found.language in among):
             return str(found).replace("_", "-")
     return FALLBACK
+
+
+def accepted(header: str, *otherwise: str, among: Container[str] | None = None) -> str:
+    """`locale_of` what a browser asks for in Accept-Language (RFC 9110 12.5.4), or of `otherwise`.
+
+    What cannot be read of the header counts for nothing.
+    """
+    parts = map(_ACCEPTED.fullmatch, header[:_LONGEST_HEADER].split(","))
+    asked = [(float(part[2] or 1), part[1]) for part in parts if part]
+    asked.sort(key=lambda each: each[0], reverse=True)
+    wishes = [language for weight, language in asked if weight]
+    return locale_of(*wishes, *otherwise, among=among)
 
 
 def babel(locale: str) -> Locale:

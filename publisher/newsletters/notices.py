@@ -10,14 +10,20 @@ from publisher.core.headers import one_line
 from publisher.core.links import feeds_url
 from publisher.core.model import Rendering, Site
 from publisher.core.notice import Notice, NoticeKind
+from publisher.kit import translations
 from publisher.kit.jinja import rendered
 from publisher.kit.locale import direction, locale_of
+from publisher.kit.translations import LANGUAGES, gettext_noop
 from publisher.newsletters import parts
 from publisher.newsletters import render as editions
 from publisher.newsletters.render import MAX_OUTPUT, EditionContent
 
 _SUBJECT = 180
-_LANGUAGES = {"en"}  # that notices speak
+_SUBJECTS = {
+    NoticeKind.CONFIRM: gettext_noop("Please confirm: %(newsletters)s"),
+    NoticeKind.WELCOME: gettext_noop("Welcome to %(newsletters)s"),
+}
+_NOTHING_TO_CONFIRM = gettext_noop("You already receive %(newsletters)s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +38,7 @@ class NoticeMail:
     known: tuple[str, ...]
     """Titles of those asked for that the reader gets already."""
     links: Mapping[str, str]
-    """Where its links lead, by purpose."""
+    """Where its links lead, by purpose; the button leads to the first."""
     key_id: str
 
     @property
@@ -52,8 +58,9 @@ def render(content: MailContent, templates: Environment) -> Rendering:
 
 def _render(content: NoticeMail, templates: Environment) -> Rendering:
     notice, site = content.notice, content.site
-    locale = locale_of(notice.locale, site.language, among=_LANGUAGES)
-    subject = one_line(_subject(content), _SUBJECT)
+    locale = locale_of(notice.locale, site.language, among=LANGUAGES)
+    subject = one_line(_subject(content, locale), _SUBJECT)
+    name, address = parse_mailbox(content.sender)
     names = {
         "site": one_line(site.title),
         "site_url": feeds_url(site),
@@ -61,15 +68,17 @@ def _render(content: NoticeMail, templates: Environment) -> Rendering:
         "locale": locale,
         "direction": direction(locale),
         "subject": subject,
+        "preheader": one_line(" · ".join(content.newsletters or content.known)),
+        "sender": address,
         "address": one_line(notice.address),
         "newsletters": [one_line(each) for each in content.newsletters],
         "known": [one_line(each) for each in content.known],
         "links": content.links,
+        "action_url": next(iter(content.links.values()), ""),
     }
     page = rendered(templates, f"{content.template}.html", names, MAX_OUTPUT)
     text = rendered(templates, f"{content.template}.txt", names, MAX_OUTPUT)
     body, boundary = parts.body(text, parts.inlined(page, f"{content.template}.html"))
-    name, address = parse_mailbox(content.sender)
     return Rendering(
         subject=subject,
         body=body,
@@ -81,8 +90,9 @@ def _render(content: NoticeMail, templates: Environment) -> Rendering:
     )
 
 
-def _subject(content: NoticeMail) -> str:
+def _subject(content: NoticeMail, locale: str) -> str:
+    phrase = _SUBJECTS[content.notice.kind]
+    if content.notice.kind is NoticeKind.CONFIRM and not content.newsletters:
+        phrase = _NOTHING_TO_CONFIRM
     titles = ", ".join(content.newsletters or content.known) or content.site.title
-    if content.notice.kind is NoticeKind.WELCOME:
-        return f"Welcome to {titles}"
-    return f"Please confirm: {titles}" if content.newsletters else f"You already receive {titles}"
+    return translations.of(locale).gettext(phrase) % {"newsletters": titles}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from babel.support import NullTranslations
 from jinja2 import Environment
 
 from publisher.core import splice
@@ -17,24 +18,36 @@ from publisher.core.links import ascii_host, feeds_url
 from publisher.core.model import Article, Cadence, Category, Newsletter, Rendering, Site
 from publisher.core.text import opening_words
 from publisher.errors import PermanentError
+from publisher.kit import translations
 from publisher.kit.jinja import rendered, sources
 from publisher.kit.locale import direction, locale_of
+from publisher.kit.translations import LANGUAGES, gettext_noop
 from publisher.newsletters.parts import body, inlined
-from publisher.newsletters.stories import Link, Story, link, sections, story
-from publisher.newsletters.translations import LANGUAGES, Words, words
+from publisher.newsletters.stories import Link, Story, contents, correction, link, sections, story
 
 MAX_HTML = 80_000
 """Bytes. Gmail clips a mail's HTML at 102 KB and hides the unsubscribe link with the rest."""
 MAX_LINKS = 60
+LISTED = 8
+"""Headlines in the list of contents."""
+LONG = 5
+"""Stories from which on an edition has one."""
 MAX_OUTPUT = 2_000_000
 """Characters that a template may write before the page is made to fit."""
 
-READER = ("name", "address", "unsubscribe_url")
+READER = ("name", "address", "unsubscribe_url", "preferences_url")
 """What a template may print of its reader, as `{{ reader.name }}`; filled in for each."""
 
+_EDITIONS = {
+    Cadence.DAILY: gettext_noop("Daily edition"),
+    Cadence.WEEKLY: gettext_noop("Weekly edition"),
+    Cadence.IMMEDIATE: gettext_noop("Just in"),
+}
+_READERS_WORDS = 1_000  # bytes: links with tokens, a name, an address
 _SUBJECT = 180
 _PREHEADER = 140
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_COUNTED = re.compile(rf'(?:href|src)="(?:https?:|{splice.mark("[a-z_]+")})')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +61,16 @@ class EditionContent:
     """Shown with standfirst, the lead first."""
     more: tuple[Article, ...] = ()
     """Over the newsletter's maximum: shown as links."""
+    corrections: tuple[Article, ...] = ()
+    """Given before, and corrected since."""
     categories: Mapping[str, Category]
     """By slug: those that this edition shows."""
     planned_at: datetime
     locale: str
     """The reader's wish; where it has no words here, the newsletter's language is taken."""
     zone: str
+    url: str = ""
+    """Where everybody can read this edition; empty when nowhere."""
     key_id: str
 
     @property
@@ -71,15 +88,18 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
     locale = locale_of(content.locale, newsletter.language, site.language, among=LANGUAGES)
     stories = tuple(story(each, site, content.categories) for each in content.articles)
     links = tuple(link(each, site) for each in content.more)
-    subject = _subject(content, stories, words(locale))
+    subject = _subject(content, stories, translations.of(locale))
     fixed = _context(content, locale, subject, stories)
 
-    def html(amount: "_Amount") -> str:
-        names = fixed | amount.of(stories, links)
+    def html(amount: "_Amount", *, home: bool = True) -> str:
+        names = fixed | amount.of(stories, links) | {"home": home}
         page = rendered(templates, f"{newsletter.template}.html", names, MAX_OUTPUT)
         return inlined(page, f"{newsletter.template}.html")
 
     amount, page = _largest_that_fits(_amounts(len(stories)), html)
+    if len(_COUNTED.findall(page)) % 2:
+        # To rspamd, an odd number of addresses is a sign of spam (URI_COUNT_ODD).
+        page = html(amount, home=False)
     names = fixed | amount.of(stories, links)
     text = rendered(templates, f"{newsletter.template}.txt", names, MAX_OUTPUT)
     mime, boundary = body(text, page)
@@ -99,7 +119,8 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
 def fingerprint(made_for: object, site: Site, templates: Environment) -> str:
     """Changes with everything but articles that a rendering is made of; `made_for` are the
     settings of its newsletter, or of notices."""
-    digest = hashlib.sha256(repr((made_for, site)).encode("utf-8", "replace"))
+    facts = (made_for, site, translations.fingerprint())
+    digest = hashlib.sha256(repr(facts).encode("utf-8", "replace"))
     for name, source in sources(templates):  # one that cannot be read: `render` says so
         digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
     return digest.hexdigest()[:32]
@@ -114,9 +135,13 @@ class _Amount:
 
     def of(self, stories: tuple[Story, ...], links: tuple[Link, ...]) -> dict[str, object]:
         shown, listed = stories[: self.stories], stories[self.stories :] + links
+        beneath = sections(shown[1:])
+        headlines = contents(beneath, LISTED) if len(shown) >= LONG else ()
         return {
             "lead": shown[0] if shown else None,
-            "sections": sections(shown[1:]),
+            "contents": headlines,
+            "further": len(shown) - 1 - len(headlines) if headlines else 0,
+            "sections": beneath,
             "links": listed[: self.links],
             "left_out": max(0, len(listed) - self.links),
         }
@@ -142,39 +167,44 @@ def _largest_that_fits(
 
 
 def _fits(page: str) -> bool:
-    return len(page.encode("utf-8", "replace")) <= MAX_HTML
+    """As it is sent: lines end in CRLF, and the reader's own words stand in the place of marks."""
+    sent = page.replace("\n", "\r\n").encode("utf-8", "replace")
+    return len(sent) + _READERS_WORDS <= MAX_HTML
 
 
 def _context(
     content: EditionContent, locale: str, subject: str, stories: tuple[Story, ...]
 ) -> dict[str, object]:
     """The names in a template that do not depend on how much is shown."""
-    spoken = words(locale)
     return {
         "title": one_line(content.newsletter.title),
         "site": one_line(content.site.title),
         "site_url": feeds_url(content.site),
         "contact": one_line(content.site.contact),
-        "edition": spoken.edition(content.cadence),
+        "edition": translations.of(locale).gettext(_EDITIONS[content.cadence]),
+        "edition_url": content.url,
+        "count": len(content.articles) + len(content.more),
+        "corrections": [correction(each, content.site) for each in content.corrections],
         "immediate": content.cadence is Cadence.IMMEDIATE,
         "planned_at": content.planned_at,
         "zone": content.zone,
         "locale": locale,
         "direction": direction(locale),
-        "words": spoken,
         "subject": subject,
         "preheader": _preheader(stories),
         "reader": {name: splice.mark(name) for name in READER},
     }
 
 
-def _subject(content: EditionContent, stories: tuple[Story, ...], spoken: Words) -> str:
+def _subject(content: EditionContent, stories: tuple[Story, ...], words: NullTranslations) -> str:
     title = one_line(content.newsletter.title)
     if not stories:
-        return one_line(f"{title}: {spoken.nothing}", _SUBJECT)
+        return one_line(f"{title}: {words.gettext('No new articles')}", _SUBJECT)
     others = len(content.articles) + len(content.more) - 1
-    lead = opening_words(stories[0].title, _SUBJECT // 2)
-    headline = spoken.and_more % {"lead": lead, "count": others} if others else stories[0].title
+    headline = stories[0].title
+    if others:
+        phrase = words.ngettext("%(lead)s and %(num)s more", "%(lead)s and %(num)s more", others)
+        headline = phrase % {"lead": opening_words(headline, _SUBJECT // 2), "num": others}
     if content.cadence is Cadence.IMMEDIATE:
         return one_line(headline, _SUBJECT)
     return one_line(f"{title}: {headline}", _SUBJECT)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from publisher.core.edition import VariantContent
 from publisher.core.headers import one_line
+from publisher.core.links import edition_url
 from publisher.core.model import DeliveryState, Newsletter, Rendering, Site
 from publisher.core.notice import NOTICES, Notice
 from publisher.core.tokens import Purpose
@@ -34,6 +35,8 @@ class Database(Protocol):
 
 class RenderingBook(Protocol):
     def content(self, conn: Connection, variant_id: int) -> VariantContent | Notice: ...
+
+    def newest(self, conn: Connection, variant_id: int) -> Rendering | None: ...
 
     def add(
         self,
@@ -183,6 +186,40 @@ class Renderer:
                 now=now,
             )
 
+    def current(self, variant_id: int, now: datetime) -> Rendering | None:
+        """The variant as its articles stand now, for whoever reads it on the web.
+
+        None when nothing is left of it. Raises TransientError when it cannot be rendered now.
+        """
+        with self.db.read() as conn:
+            if found := self.book.newest(conn, variant_id):
+                return found
+            content = self.book.content(conn, variant_id)
+        if isinstance(content, Notice):
+            return None
+        self.refresh(now)
+        newsletter = self.newsletters.get(content.newsletter)
+        if newsletter is None or not content.articles:
+            return None
+        begun_with = self.fingerprints[newsletter.slug]
+        last = self._overruns.get(newsletter.slug)
+        if last and last.fingerprint == begun_with and now < last.until:
+            raise TransientError(last.reason)
+        try:
+            made = self.mail(newsletter, content)
+        except PublisherError as error:
+            reason = one_line(str(error))
+            if isinstance(error, OverrunError):  # or each visitor could have it tried again
+                self._overruns[newsletter.slug] = _Overrun(
+                    fingerprint=begun_with, reason=reason, until=now + RETRY
+                )
+            raise TransientError(reason) from error
+        with self.db.write() as conn:
+            self.book.add(
+                conn, variant_id, made, fingerprint=begun_with, change=content.change, now=now
+            )
+        return made
+
     def mail(self, newsletter: Newsletter, content: VariantContent) -> Rendering:
         """The mail of this content. Raises what `Press.render` raises."""
         shown = newsletter.max_articles
@@ -197,6 +234,7 @@ class Renderer:
                 planned_at=content.planned_at,
                 locale=content.locale,
                 zone=content.zone,
+                url=edition_url(self.site, content.name) if content.name else "",
                 key_id=self.key_id,
             )
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from publisher.core.headers import one_line
-from publisher.core.links import article_url
+from publisher.core.links import article_url, web_address
 from publisher.core.model import Article, Category, Image, Site
 from publisher.kit.html import prose
 from publisher.kit.locale import direction
@@ -15,6 +15,8 @@ _TITLE = 240
 _STANDFIRST = 320
 _CAPTION = 160
 _AUTHORS = 120
+_NOTE = 500
+_RELATED = 3
 _WORDS_A_MINUTE = 220
 _CHARACTERS_A_MINUTE = 450
 _WITHOUT_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
@@ -37,6 +39,14 @@ class Story(Link):
     minutes: int
     """Of reading; 0 when it has no text here."""
     image: Image | None
+    related: tuple[Link, ...]
+    """Further reading, at most three."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction(Link):
+    note: str
+    """What the editor says was wrong in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,19 @@ def story(article: Article, site: Site, categories: Mapping[str, Category]) -> S
         authors=one_line(", ".join(article.authors), _AUTHORS),
         minutes=_minutes(prose(article.body_html)),
         image=_image(article),
+        related=_related(article),
+    )
+
+
+def correction(article: Article, site: Site) -> Correction:
+    """An article that readers were given before it was corrected."""
+    shown = link(article, site)
+    return Correction(
+        title=shown.title,
+        url=shown.url,
+        language=shown.language,
+        direction=shown.direction,
+        note=one_line(article.correction, _NOTE),
     )
 
 
@@ -78,6 +101,22 @@ def sections(stories: Iterable[Story]) -> tuple[Section, ...]:
         found.setdefault(each.section, []).append(each)
     titles = sorted(found, key=lambda title: not title)
     return tuple(Section(title=title, stories=tuple(found[title])) for title in titles)
+
+
+def contents(sections: Iterable[Section], most: int) -> tuple[Story, ...]:
+    """At most so many stories in their order; every section's first before another's second."""
+    ranked = [(rank, each) for section in sections for rank, each in enumerate(section.stories)]
+    chosen = sorted(range(len(ranked)), key=lambda place: ranked[place][0])[:most]
+    return tuple(ranked[place][1] for place in sorted(chosen))
+
+
+def _related(article: Article) -> tuple[Link, ...]:
+    found = [
+        Link(title=title, url=url, language="", direction=direction(""))
+        for each in article.related
+        if (title := one_line(each.title, _TITLE)) and (url := web_address(each.url))
+    ]
+    return tuple(found[:_RELATED])
 
 
 def _image(article: Article) -> Image | None:

@@ -1,16 +1,21 @@
 """Renderings in the store: what a variant holds now, and the mails made of it."""
 
+import re
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from publisher.core.edition import VariantContent
 from publisher.core.model import Cadence, Rendering
 from publisher.core.notice import Notice
+from publisher.errors import NotFoundError
 from publisher.store import counter, notices, shelf
 from publisher.store.tables import article, edition, rendering, slot, variant, variant_article
+
+_OF_HASH = 12  # of its digits: enough that nobody comes upon another's
+_NAME = re.compile(rf"([0-9]{{1,15}})-([0-9a-f]{{{_OF_HASH}}})")
 
 
 def content(conn: Connection, variant_id: int) -> VariantContent | Notice:
@@ -55,18 +60,12 @@ def current(
     """The newest rendering of each variant, unless an article or the templates changed since."""
     if not variant_ids:
         return {}
-    changed = (
-        select(func.max(article.c.change))
-        .join(variant_article, variant_article.c.article_id == article.c.id)
-        .where(variant_article.c.variant_id == rendering.c.variant_id)
-        .scalar_subquery()
-    )
     rows = conn.execute(
         select(rendering.c.variant_id, rendering.c.id)
         .where(
             rendering.c.variant_id.in_(sorted(variant_ids)),
             rendering.c.fingerprint.in_(sorted(fingerprints)),
-            rendering.c.change >= func.coalesce(changed, 0),
+            _is_as_its_articles(),
         )
         .order_by(rendering.c.number)
     )
@@ -80,6 +79,37 @@ def find(conn: Connection, rendering_id: int) -> Rendering:
     return Rendering(**row.content, body=bytes(row.body))
 
 
+def newest(conn: Connection, variant_id: int) -> Rendering | None:
+    """The newest rendering of a variant, unless one of its articles changed since."""
+    found = conn.execute(
+        select(rendering.c.id)
+        .where(rendering.c.variant_id == variant_id, _is_as_its_articles())
+        .order_by(rendering.c.number.desc())
+        .limit(1)
+    ).scalar()
+    return None if found is None else find(conn, found)
+
+
+def variant_named(conn: Connection, name: str) -> int | None:
+    """The variant with this `VariantContent.name`; None where only totals are kept of its edition.
+
+    Raises NotFoundError when there never was one.
+    """
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise NotFoundError(f"there is no edition {name!r}")
+    found = conn.execute(
+        select(variant.c.id).where(
+            variant.c.edition_id == int(parts[1]), variant.c.hash.startswith(parts[2])
+        )
+    ).scalar()
+    if found is None:
+        of_it = select(edition.c.totals).where(edition.c.id == int(parts[1]))
+        if conn.execute(of_it).scalar() is None:
+            raise NotFoundError(f"there is no edition {name!r}")
+    return found
+
+
 def key_ids(conn: Connection, newest: int = 200) -> set[str]:
     """Which signing keys the links of the newest renderings were made with."""
     rows = conn.execute(
@@ -90,7 +120,7 @@ def key_ids(conn: Connection, newest: int = 200) -> set[str]:
 
 def _edition(conn: Connection, variant_id: int) -> VariantContent:
     row = conn.execute(
-        select(variant.c.locale, edition.c.newsletter, edition.c.planned_at, slot)
+        select(variant, edition.c.newsletter, edition.c.planned_at, slot.c.cadence, slot.c.zone)
         .join(edition, edition.c.id == variant.c.edition_id)
         .join(slot, slot.c.id == edition.c.slot_id)
         .where(variant.c.id == variant_id)
@@ -107,6 +137,7 @@ def _edition(conn: Connection, variant_id: int) -> VariantContent:
         found[article_id] for article_id in ids if found[article_id].withdrawn_at is None
     )
     return VariantContent(
+        name=f"{row.edition_id}-{row.hash[:_OF_HASH]}",
         newsletter=row.newsletter,
         cadence=Cadence(row.cadence),
         zone=row.zone,
@@ -116,3 +147,13 @@ def _edition(conn: Connection, variant_id: int) -> VariantContent:
         categories={each.slug: each for each in shelf.categories(conn)},
         change=counter.head(conn),
     )
+
+
+def _is_as_its_articles() -> ColumnElement[bool]:
+    changed = (
+        select(func.max(article.c.change))
+        .join(variant_article, variant_article.c.article_id == article.c.id)
+        .where(variant_article.c.variant_id == rendering.c.variant_id)
+        .scalar_subquery()
+    )
+    return rendering.c.change >= func.coalesce(changed, 0)

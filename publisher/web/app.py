@@ -1,4 +1,4 @@
-"""The web side put together: feeds, unsubscribing, health, and a page for what is not there."""
+"""The web side put together: feeds, editions, unsubscribing, health, and what is not there."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ from publisher.core.model import Newsletter, Site
 from publisher.errors import TransientError
 from publisher.web.api import ApiStore, SubscribersApi
 from publisher.web.confirmation import Confirmation, ConfirmationStore
+from publisher.web.editions import Editions, EditionShelf
 from publisher.web.files import FeedFiles
 from publisher.web.headers import Headers
 from publisher.web.limits import Limits
@@ -56,6 +57,7 @@ def create_app(
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
     media_from: Sequence[str] = (),
+    editions: EditionShelf | None = None,
     hubs: Sequence[str] = (),
     subscribing: Subscribing | None = None,
 ) -> ASGIApp:
@@ -76,9 +78,16 @@ def create_app(
             methods=["GET", "POST"],
         )
     ]
+    if editions is not None:
+        routes.append(Route("/editions/{name}", Editions(pages, editions, media_from).answer))
     if subscribing is not None:
         routes += _signing_up(subscribing, site, pages, keys, clock)
-    site_pages = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
+    answering = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
+
+    async def site_pages(scope: Scope, receive: Receive, send: Send) -> None:
+        pages.speak_as(scope)
+        await answering(scope, receive, send)
+
     files = FeedFiles(feeds, site_pages, Headers(feeds_url(site), hubs, media_from))
     prefix = _segments(quote(urlsplit(site.url).path.rstrip("/"), safe="/%").encode())
 

@@ -145,7 +145,7 @@ class Confirmation:
             return ()
         titles = await asyncio.to_thread(self._store.categories)
         return [
-            _Asked(slug, agreement(self._newsletters[slug], wishes, titles))
+            _Asked(slug, agreement(self._newsletters[slug], wishes, titles, self._pages.locale))
             for slug, wishes in standing.waiting.items()
             if slug in self._newsletters
         ]

@@ -18,7 +18,7 @@ from publisher.web.forms import Fields, first, origin_of, read_body, read_fields
 from publisher.web.limits import Limits
 from publisher.web.pages import Pages
 from publisher.web.signup_input import Offer, WrongFieldError
-from publisher.web.words import CADENCES, DAYS
+from publisher.web.words import CADENCES, days
 
 TRAP = "website"
 """A field that nobody sees: what fills it in is a program."""
@@ -111,7 +111,7 @@ class SignUpForm:
             name=first(fields, "name"),
             wrong=wrong,
             trap=TRAP,
-            days=DAYS,
+            days=days(self._pages.locale),
             zones=_zones(),
         )
 

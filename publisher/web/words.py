@@ -1,34 +1,50 @@
 """What our pages call cadences and days, and what one who confirms agrees to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from babel.dates import get_day_names
 
 from publisher.core.model import Cadence, Newsletter
 from publisher.core.schedule import WEEKDAYS
 from publisher.core.wishes import Wishes
+from publisher.kit import translations
+from publisher.kit.locale import babel
+from publisher.kit.translations import gettext_noop
 
 CADENCES = {
-    Cadence.DAILY: "Every day",
-    Cadence.WEEKLY: "Once a week",
-    Cadence.IMMEDIATE: "At once, whenever something comes out",
+    Cadence.DAILY: gettext_noop("Every day"),
+    Cadence.WEEKLY: gettext_noop("Once a week"),
+    Cadence.IMMEDIATE: gettext_noop("At once, whenever something comes out"),
 }
-_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-DAYS = tuple(zip(WEEKDAYS, _DAY_NAMES, strict=True))
-"""Each as forms send it, and its name."""
+"""To be translated where they are shown."""
+
+_WHEN = {
+    Cadence.DAILY: gettext_noop("every day at %(time)s (%(zone)s)"),
+    Cadence.WEEKLY: gettext_noop("every %(day)s at %(time)s (%(zone)s)"),
+    Cadence.IMMEDIATE: gettext_noop("at once whenever something comes out"),
+}
 
 
-def agreement(newsletter: Newsletter, wishes: Wishes, titles: Mapping[str, str]) -> str:
+def days(locale: str) -> Sequence[tuple[str, str]]:
+    """Each as forms send it, and its name."""
+    names = get_day_names("wide", locale=babel(locale))
+    return [(each, names[number]) for number, each in enumerate(WEEKDAYS)]
+
+
+def agreement(
+    newsletter: Newsletter, wishes: Wishes, titles: Mapping[str, str], locale: str
+) -> str:
     """What one who confirms agrees to, as the page says it and the record keeps it.
 
     `titles` of categories by slug.
     """
     cadence = wishes.cadence or newsletter.cadences[0]
-    at, zone = wishes.at or newsletter.at, wishes.zone or newsletter.zone
     weekday = newsletter.weekday if wishes.weekday is None else wishes.weekday
-    when = {
-        Cadence.DAILY: f"every day at {at:%H:%M} ({zone})",
-        Cadence.WEEKLY: f"every {_DAY_NAMES[weekday]} at {at:%H:%M} ({zone})",
-        Cadence.IMMEDIATE: "at once whenever something comes out",
-    }[cadence]
+    when = translations.of(locale).gettext(_WHEN[cadence]) % {
+        "day": days(locale)[weekday][1],
+        "time": f"{wishes.at or newsletter.at:%H:%M}",
+        "zone": wishes.zone or newsletter.zone,
+    }
     if not wishes.categories:
         return f"{newsletter.title}, {when}"
     about = ", ".join(titles.get(each, each) for each in wishes.categories)

@@ -23,7 +23,7 @@ from publisher.store import notices, subscribers
 from publisher.store.tables import metadata, subscriber, subscription
 from publisher.web.app import Subscribing, create_app
 from publisher.web.limits import Limits
-from publisher.webstore import SignUps, WebStore
+from publisher.webstore import Editions, SignUps, WebStore
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
 from tests.flow.smtp import Mail, SmtpServer
@@ -93,6 +93,7 @@ def visitor(room: Newsroom, limits: Limits = UNLIMITED, host: str = "192.0.2.1")
             feeds=app.output.directory,
             store=store,
             past=store,
+            editions=Editions(app.db, app.renderer, app.site, room.clock),
             keys=app.keys.all,
             clock=room.clock,
             ready=lambda: None,
@@ -363,6 +364,7 @@ async def test_looking_at_every_link_of_every_mail_changes_nothing(
     paths = {path for mail in server.mails for path in links(mail)}
     assert {urlsplit(path).path.split("/")[1] for path in paths} == {
         "confirm",
+        "editions",
         "unsubscribe",
         "feeds",
     }

@@ -21,7 +21,7 @@ from starlette.types import Message, Send
 
 from publisher.core.model import Site
 from publisher.core.tokens import Purpose, sign
-from publisher.errors import ConfigurationError, TransientError
+from publisher.errors import ConfigurationError, NotFoundError, TransientError
 from publisher.web.app import create_app
 from publisher.web.files import FeedFiles
 from publisher.web.headers import Headers
@@ -63,6 +63,14 @@ class Store:
 
     def is_retired(self, category_slug: str) -> bool:
         return category_slug == "ended"
+
+    def page(self, name: str) -> str | None:
+        self.threads.add(threading.get_ident())
+        if name == "5-busy":
+            raise TransientError("the template is broken")
+        if name not in ("7-abc", "3-old"):
+            raise NotFoundError(name)
+        return "<!doctype html><p style='color: red'>Новости</p>" if name == "7-abc" else None
 
 
 @dataclass
@@ -117,6 +125,7 @@ async def running(
         feeds=feeds,
         store=store,
         past=store,
+        editions=store,
         keys=KEYS,
         clock=lambda: NOW,
         ready=lambda: unready[0] if unready else None,
@@ -731,3 +740,62 @@ async def test_an_answer_that_never_comes_is_cut(feeds: Path) -> None:
     assert time.monotonic() - begun < DRAIN_SECONDS + 2
     go_on.set()
     assert (await under_way).status == 500
+
+
+# Editions
+
+
+async def test_an_edition_is_read_in_the_browser_by_anyone(web: Web) -> None:
+    answer = await web.ask("/editions/7-abc")
+    assert answer.status == 200
+    assert answer.text == "<!doctype html><p style='color: red'>Новости</p>"
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; img-src 'self' data: https://pictures.example;")
+    assert "script-src" not in policy
+    assert answer.headers["X-Robots-Tag"] is None
+    assert (await web.ask("/editions/7-abc", "HEAD")).body == b""
+    assert threading.get_ident() not in web.store.threads
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/editions/3-old", 410, "can be read no longer"),
+        ("/editions/9-abc", 404, "not here"),
+        ("/editions/", 404, "not here"),
+        ("/editions/7-abc/", 404, "not here"),
+        ("/editions/%2e%2e", 404, "not here"),
+        ("/editions/5-busy", 503, "try again"),
+    ],
+)
+async def test_an_edition_that_cannot_be_read(path: str, status: int, words: str, web: Web) -> None:
+    answer = await web.ask(path)
+    assert answer.status == status
+    assert words in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+# Languages
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "way", "words"),
+    [
+        ("", "en", "ltr", "Unsubscribe from"),
+        ("pt, nonsense;q=x", "en", "ltr", "Unsubscribe from"),
+        ("de-AT, en;q=0.5", "de-AT", "ltr", "abbestellen?"),
+        ("fa, ar;q=0.9", "ar", "rtl", "إلغاء الاشتراك في"),
+    ],
+)
+async def test_pages_speak_the_language_that_the_browser_asks_for(
+    asked: str, language: str, way: str, words: str, web: Web
+) -> None:
+    page = await web.ask(link(7), Accept_Language=asked)
+    assert f'<html lang="{language}" dir="{way}">' in page.text
+    assert words in page.text
+    assert page.headers["Content-Language"] == language
+    missing = await web.ask("/nowhere", Accept_Language=asked)
+    assert f'<html lang="{language}" dir="{way}">' in missing.text
+    assert ("This page is not here" in missing.text) == (language == "en")

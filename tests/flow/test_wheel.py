@@ -52,6 +52,7 @@ def test_it_holds_the_program_and_what_it_needs_and_nothing_else(wheel: Path) ->
         "publisher/_data/config/publisher.toml",
         "publisher/demo/articles/science/counting-the-basin.html",
         "publisher/demo/pages/inbox.css",
+        "publisher/locale/ar.po",
         "publisher/store/migrations/env.py",
         "publisher/store/migrations/versions/0001_first.py",
     ):

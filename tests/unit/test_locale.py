@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from publisher.kit.jinja import environment
-from publisher.kit.locale import direction, language_tag, locale_of
+from publisher.kit.locale import accepted, direction, language_tag, locale_of
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,21 @@ def test_dates_in_a_template(locale: str, date: str) -> None:
 def test_the_tag_of_a_language(written: str, tag: str) -> None:
     assert language_tag(written) == tag
     assert language_tag(tag) == tag
+
+
+@pytest.mark.parametrize(
+    ("header", "locale"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de-AT"),
+        ("fr;q=0.5, ar , en;q=0.7", "ar"),
+        ("ja, pt;q=0.9, de ; Q=0.2", "de"),
+        ("de;q=0, ru;q=0.1", "ru"),
+        ("*;q=0.5", "es"),
+        ("", "es"),
+        ("de;q=ten,;;,=,\udcff,ru;q=9", "es"),
+        ("x" * 100_000 + ",de", "es"),
+        ("ja," * 100_000 + "de", "es"),
+    ],
+)
+def test_the_language_that_a_browser_asks_for(header: str, locale: str) -> None:
+    assert accepted(header, "es", "de", among={"ar", "de", "en", "es", "fr", "ru"}) == locale
