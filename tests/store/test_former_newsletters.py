@@ -338,7 +338,7 @@ def test_a_reader_of_both_keeps_one(
     world.wait(days=2).plan()
     assert world.mails("ada") == ([["one"]] if state == "confirmed" else [])
     with world.db.read() as conn:
-        exported = [each.newsletter for each in subscribers.everyone(conn)]
+        exported = [each.newsletter for each in exports.everyone(conn)]
         counts = subscribers.counts(conn)
     assert exported == ["daily"]
     assert counts == ({"daily": 1} if state == "confirmed" else {})
