@@ -41,7 +41,8 @@ class CsvFile:
         self.encoding = _encoding(path)
         self.delimiter = ","
         with self._opened() as (text, _):
-            first = next((line for line in _Lines(text) if line.strip()), "")
+            lines = iter(lambda: text.readline(_LONGEST_ROW), "")
+            first = next(filter(str.strip, lines), "")
         self.delimiter = max(_DELIMITERS, key=lambda each: len(_cells(first, each)))
         self.header: Sequence[str] = next((row.cells for row, _ in self._all_rows()), ())
         if not self.header:
