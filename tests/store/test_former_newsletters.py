@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from publisher.core.model import Cadence, DeliveryState, Newsletter
 from publisher.core.wishes import Wishes
 from publisher.newsletters.plan import decided
-from publisher.store import editions, newsletters, readership, schema, subscribers
+from publisher.store import editions, exports, newsletters, readership, schema, subscribers
 from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, metadata, newsletter, slot, subscription
 from tests.store.world import ALERTS, DAILY, World

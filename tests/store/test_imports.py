@@ -21,9 +21,9 @@ KEY = b"k" * 32
 ADA = "ada@reader.example"
 
 
-def row(name: str, line: int = 2, wishes: Wishes | None = None, **more: str) -> Wanted:
-    address = f"{name}@reader.example"
-    given = {"name": name, "locale": "", "subscribed_at": "", "consent": "", **more}
+def row(who: str, line: int = 2, wishes: Wishes | None = None, **more: str) -> Wanted:
+    address = f"{who}@reader.example"
+    given = {"name": who, "locale": "", "subscribed_at": "", "consent": "", **more}
     return Wanted(
         line=line, address=address, key=normalise(address), wishes=wishes or Wishes(), **given
     )
@@ -146,7 +146,7 @@ def test_a_sign_up_that_waits_is_confirmed(world: World) -> None:
     assert found.consent["asked_from"] == "192.0.2.1"
     world.publish("after")
     world.wait(days=1).plan()
-    assert world.mails("") == [["after"]] or world.mails("ada") == [["after"]]
+    assert world.mails("ada") == [["after"]]
 
 
 @pytest.mark.parametrize("state", [SubscriberState.SUPPRESSED, SubscriberState.ERASED])

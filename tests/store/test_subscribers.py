@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from publisher.core.model import Cadence, DeliveryState, SubscriptionState
 from publisher.core.wishes import Wishes
 from publisher.errors import PermanentError
-from publisher.store import subscribers
+from publisher.store import exports, subscribers
 from publisher.store.subscribers import Subscriber, Subscription
 from publisher.store.tables import delivery, slot, subscription
 from tests.store.world import ALERTS, DAILY, World

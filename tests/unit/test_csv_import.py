@@ -1,4 +1,4 @@
-"""Lists of readers from anywhere: what their columns mean, what their rows want, what is refused."""
+"""Lists of readers from anywhere: what columns mean, what rows want, what is refused."""
 
 import csv
 import io
@@ -114,12 +114,8 @@ def test_a_reader_of_each_well_known_program_is_understood() -> None:
 def test_who_left_or_never_confirmed_there_is_refused(header: str, cells: dict[str, str]) -> None:
     found = row_of(header, **cells)
     assert isinstance(found, Refused)
-    titles = header.split(",")
-    by_title = {key.replace("_", " ") if " " in header else key: key for key in cells}
     assert "says the file" in found.reason or "was not confirmed there" in found.reason
     assert (found.line, found.address) == (7, ADA)
-    assert by_title
-    assert len(titles) > 1
 
 
 @pytest.mark.parametrize(
@@ -188,10 +184,7 @@ def test_the_operator_says_what_columns_are() -> None:
     found = row_of("Kontakt,Rufname,email,Status", chosen, Kontakt=ADA, Rufname="Ada", Status="?")
     assert isinstance(found, Wanted)
     assert (found.key, found.name) == (ADA, "Ada")
-    assert columns_of(["Kontakt", "Rufname", "email", "Status"], chosen).ignored == (
-        "email",
-        "Status",
-    )
+    assert columns_of(["Kontakt", "Rufname", "email", "Status"], chosen).ignored == ("email",)
 
 
 @pytest.mark.parametrize(
