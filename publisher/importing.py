@@ -19,7 +19,7 @@ from publisher.kit.first_seen import FirstSeen
 from publisher.store import imports, shelf
 
 _LONGEST = 0.05  # seconds of a transaction: others wait for it
-_LARGEST_BATCH = 500
+_LARGEST_BATCH = 250
 _FIRST_BATCH = 100
 
 

@@ -26,6 +26,7 @@ _UNMAILABLE = {
     SubscriberState.SUPPRESSED: "may not be mailed: the address is suppressed",
     SubscriberState.ERASED: "may not be mailed: the reader was erased",
 }
+_UNWANTED = {"erased": "had themselves forgotten; only they can come back"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def look(conn: Connection, batch: Sequence[Wanted], slug: str, hash_key: bytes) 
     for each in batch:
         row = known.get(each.key)
         if reason := unwanted.get(hashes[each.key]):
-            refused.append(_refused(each, f"may not be mailed: {reason}"))
+            refused.append(_refused(each, _UNWANTED.get(reason, f"may not be mailed: {reason}")))
         elif row is None:
             new.append(Newcomer(wanted=each, subscriber_id=None, subscription_id=None, consent={}))
         elif row.reader_state in _UNMAILABLE:

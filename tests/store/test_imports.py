@@ -176,7 +176,8 @@ def test_an_address_whose_hash_is_kept_is_refused_however_it_is_written(world: W
         subscribed_at="",
         consent="",
     )
-    assert bring_in(world, wanted) == (0, 0, ["may not be mailed: erased"])
+    forgotten = "had themselves forgotten; only they can come back"
+    assert bring_in(world, wanted) == (0, 0, [forgotten])
     with world.db.read() as conn:
         assert conn.execute(select(subscriber.c.id)).all() == []
 
