@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import time
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.csv_import import Wanted
@@ -115,6 +115,19 @@ def test_a_second_run_finds_everybody_there(world: World) -> None:
     with world.db.read() as conn:
         assert len(conn.execute(select(subscription.c.id)).all()) == 300
         assert len(conn.execute(select(slot.c.id)).all()) == 1
+
+
+def test_a_chunk_takes_few_statements_however_many_are_in_it(world: World) -> None:
+    """So that nobody waits long for their turn to write."""
+    sign_up(world, "r7")
+    asked: list[str] = []
+    rows = [row(f"r{n}", n, Wishes(at=time(n % 3))) for n in range(250)]
+    with world.db.write() as conn:
+        event.listen(conn, "after_cursor_execute", lambda *args: asked.append(args[2]))
+        found = imports.look(conn, rows, DAILY.slug, KEY)
+        imports.keep(conn, found.new, DAILY, source="list.csv", now=world.now)
+    assert len(found.new) == 250
+    assert len(asked) <= 20
 
 
 def test_who_left_is_not_brought_back(world: World) -> None:
