@@ -40,6 +40,9 @@ _CONSENT = {
     "asked_on": "on ",
     "ended_at": "left at ",
     "ended_by": "by ",
+    "file": "from the file ",
+    "source_given_at": "agreed there at ",
+    "source_consent": "as noted there: ",
 }
 
 

@@ -1,15 +1,14 @@
 """`subscribers …`: who gets what, kept by the operator."""
 
-import csv
 import re
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
 import typer
 
+from publisher.cli import subscriber_files
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, say, say_json
 from publisher.core import checks
@@ -21,6 +20,8 @@ from publisher.store import shelf, subscribers
 from publisher.webstore import WebStore
 
 group = typer.Typer(help="Add readers, change what they get, let them go.", no_args_is_help=True)
+group.command("import")(subscriber_files.import_)
+group.command()(subscriber_files.export)
 
 T = TypeVar("T")
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
@@ -115,31 +116,6 @@ def unsubscribe(ctx: typer.Context, address: Address, newsletter: NewsletterOpti
             raise NotFoundError(f"{address} does not get '{newsletter}'")
         ended = WebStore(app.db).unsubscribe(found.id, by="operator", at=app.clock())
     say(f"{'unsubscribed' if ended else 'had left before'}: {address} from {newsletter}")
-
-
-@group.command()
-def export(
-    ctx: typer.Context,
-    newsletter: Annotated[str | None, typer.Option(metavar="SLUG")] = None,
-    as_json: Json = False,
-) -> None:
-    """All subscriptions, as CSV or JSON."""
-    with opened(ctx) as app, app.db.read() as conn:
-        rows = list(subscribers.everyone(conn, newsletter))
-        if newsletter is not None and not rows:
-            app.newsletter(newsletter)  # a name that nobody bears is a slip of the pen
-    if as_json:
-        say_json([asdict(each) for each in rows])
-        return
-    writer = csv.writer(sys.stdout)
-    writer.writerow([each.name for each in fields(subscribers.Exported)])
-    for row in rows:
-        writer.writerow([_harmless(cell) for cell in astuple(row)])
-
-
-def _harmless(cell: str) -> str:
-    """A spreadsheet runs what begins so as a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _days(value: str) -> int:

@@ -1,6 +1,6 @@
 """Readers and what they subscribed to: kept, changed, left."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -225,45 +225,6 @@ def newsletter_of(conn: Connection, subscription_id: int) -> str | None:
     """The slug of the newsletter that a subscription is to now, whatever its state."""
     row = _row(conn, subscription_id)
     return str(row.newsletter) if row is not None else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    address: str
-    name: str
-    newsletter: str
-    state: str
-    categories: str
-    slot: str
-
-
-def everyone(conn: Connection, newsletter: str | None = None) -> Iterator[Exported]:
-    """A line for each subscription."""
-    statement = (
-        select(
-            subscriber.c.address,
-            subscriber.c.name,
-            subscription.c.newsletter,
-            subscription.c.state,
-            subscription.c.categories,
-            slot.c.key,
-        )
-        .join(subscription, subscription.c.subscriber_id == subscriber.c.id)
-        .outerjoin(slot, slot.c.id == subscription.c.slot_id)
-        .where(subscription.c.became.is_(None))
-        .order_by(subscriber.c.id, subscription.c.newsletter)
-    )
-    if newsletter is not None:
-        statement = statement.where(subscription.c.newsletter == newsletter)
-    for row in conn.execute(statement):
-        yield Exported(
-            address=row.address,
-            name=row.name,
-            newsletter=row.newsletter,
-            state=row.state,
-            categories=",".join(row.categories or ()),
-            slot=row.key or "",
-        )
 
 
 def addresses(conn: Connection, subscriber_ids: Sequence[int]) -> list[str]:

@@ -663,6 +663,7 @@ def test_wrong_usage_ends_with_2(shell: Shell, arguments: tuple[str, ...]) -> No
         ("subscribers", "add"),
         ("subscribers", "show"),
         ("subscribers", "unsubscribe"),
+        ("subscribers", "import"),
         ("subscribers", "export"),
         ("explain",),
         ("status",),

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from publisher.core.model import Cadence, DeliveryState, Newsletter
 from publisher.core.wishes import Wishes
 from publisher.newsletters.plan import decided
-from publisher.store import editions, newsletters, readership, schema, subscribers
+from publisher.store import editions, exports, newsletters, readership, schema, subscribers
 from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, metadata, newsletter, slot, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -338,7 +338,7 @@ def test_a_reader_of_both_keeps_one(
     world.wait(days=2).plan()
     assert world.mails("ada") == ([["one"]] if state == "confirmed" else [])
     with world.db.read() as conn:
-        exported = [each.newsletter for each in subscribers.everyone(conn)]
+        exported = [each.newsletter for each in exports.everyone(conn)]
         counts = subscribers.counts(conn)
     assert exported == ["daily"]
     assert counts == ({"daily": 1} if state == "confirmed" else {})
