@@ -20,7 +20,7 @@ from publisher.errors import PermanentError
 from publisher.kit.jinja import rendered, sources
 from publisher.kit.locale import direction, locale_of
 from publisher.newsletters.parts import body, inlined
-from publisher.newsletters.stories import Link, Story, link, sections, story
+from publisher.newsletters.stories import Link, Story, correction, link, sections, story
 from publisher.newsletters.translations import LANGUAGES, Words, words
 
 MAX_HTML = 80_000
@@ -48,6 +48,8 @@ class EditionContent:
     """Shown with standfirst, the lead first."""
     more: tuple[Article, ...] = ()
     """Over the newsletter's maximum: shown as links."""
+    corrections: tuple[Article, ...] = ()
+    """Given before, and corrected since."""
     categories: Mapping[str, Category]
     """By slug: those that this edition shows."""
     planned_at: datetime
@@ -156,6 +158,7 @@ def _context(
         "site_url": feeds_url(content.site),
         "contact": one_line(content.site.contact),
         "edition": spoken.edition(content.cadence),
+        "corrections": [correction(each, content.site) for each in content.corrections],
         "immediate": content.cadence is Cadence.IMMEDIATE,
         "planned_at": content.planned_at,
         "zone": content.zone,

@@ -15,6 +15,7 @@ _TITLE = 240
 _STANDFIRST = 320
 _CAPTION = 160
 _AUTHORS = 120
+_NOTE = 500
 _WORDS_A_MINUTE = 220
 _CHARACTERS_A_MINUTE = 450
 _WITHOUT_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
@@ -37,6 +38,12 @@ class Story(Link):
     minutes: int
     """Of reading; 0 when it has no text here."""
     image: Image | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction(Link):
+    note: str
+    """What the editor says was wrong in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,18 @@ def story(article: Article, site: Site, categories: Mapping[str, Category]) -> S
         authors=one_line(", ".join(article.authors), _AUTHORS),
         minutes=_minutes(prose(article.body_html)),
         image=_image(article),
+    )
+
+
+def correction(article: Article, site: Site) -> Correction:
+    """An article that readers were given before it was corrected."""
+    shown = link(article, site)
+    return Correction(
+        title=shown.title,
+        url=shown.url,
+        language=shown.language,
+        direction=shown.direction,
+        note=one_line(article.correction, _NOTE),
     )
 
 
