@@ -211,11 +211,11 @@ def corrected(
     return {reader: tuple(ids) for reader, ids in due.items()}
 
 
-def _pairs(conn: Connection, statement: Select[tuple[int, str]]) -> set[tuple[int, str]]:
+def _pairs(conn: Connection, statement: Select[int, str]) -> set[tuple[int, str]]:
     return {(reader, article_id) for reader, article_id in conn.execute(statement)}
 
 
-def _mailed(held: Table) -> Select[tuple[int, str]]:
+def _mailed(held: Table) -> Select[int, str]:
     """Readers, and the articles that a mail to them holds."""
     return (
         select(delivery.c.subscriber_id, held.c.article_id)
