@@ -170,6 +170,24 @@ def planned(conn: Connection, of: Edition) -> None:
     )
 
 
+def variant_without(
+    conn: Connection, edition_id: int, variant_id: int, given: Collection[str]
+) -> int | None:
+    """The variant that holds what this one does but for some articles; None when nothing is left."""
+    locale = conn.execute(select(variant.c.locale).where(variant.c.id == variant_id)).scalar_one()
+    articles, corrections = (
+        conn.execute(
+            select(held.c.article_id)
+            .where(held.c.variant_id == variant_id)
+            .order_by(held.c.position)
+        ).scalars()
+        for held in (variant_article, variant_correction)
+    )
+    left = tuple(each for each in articles if each not in given)
+    content = Content(article_ids=left, correction_ids=tuple(corrections), locale=locale)
+    return _variant(conn, edition_id, content) if left else None
+
+
 def finish(conn: Connection, now: datetime) -> int:
     """Close the editions that have nothing pending, sending or deferred any more."""
     still_open = (

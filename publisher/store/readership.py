@@ -6,7 +6,18 @@ Planning and dry run ask the same here.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, case, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    case,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from publisher.core.edition import Edition, Reader
 from publisher.core.model import DeliveryState, SubscriberState, SubscriptionState
@@ -26,11 +37,14 @@ from publisher.store.tables import (
 )
 
 _NOT_GIVEN = (DeliveryState.CANCELLED, DeliveryState.SUPPRESSED, DeliveryState.FAILED)
-GIVEN = delivery.c.in_doubt | delivery.c.state.not_in(_NOT_GIVEN)
-"""A delivery of which its reader has, or will have, or may have what it holds."""
 _ARRIVED = delivery.c.in_doubt | delivery.c.state.in_([DeliveryState.SENT, DeliveryState.UNCERTAIN])
 CORRECTED_FOR = timedelta(days=60)
 """How long after a mail its readers are told of corrections."""
+
+
+def given(row: FromClause = delivery) -> ColumnElement[bool]:
+    """Of a delivery: its reader has, or will have, or may have what it holds."""
+    return row.c.in_doubt | row.c.state.not_in(_NOT_GIVEN)
 
 
 def next_readers(conn: Connection, of: Edition, limit: int, *, all_given: bool) -> Sequence[Reader]:
@@ -108,7 +122,7 @@ def _conditions(of: Edition, all_given: bool) -> Mapping[LeftOut, ColumnElement[
         .where(
             delivery.c.subscriber_id == subscriber.c.id,
             edition.c.planned_at >= since_midnight,
-            GIVEN,
+            given(),
         )
         .scalar_subquery()
     )
@@ -146,14 +160,14 @@ def given_before(
             subscription.c.id <= readers[-1].subscription_id,
             edition.c.upto_seq > floor,
             edition.c.upto_seq > subscription.c.after_seq,
-            GIVEN,
+            given(),
             edition.c.newsletter == of.newsletter if by_itself else true(),
         )
     )
-    given: dict[int, set[str]] = {}
+    found: dict[int, set[str]] = {}
     for row in rows:
-        given.setdefault(row.subscriber_id, set()).add(row.article_id)
-    return {reader: frozenset(ids) for reader, ids in given.items()}
+        found.setdefault(row.subscriber_id, set()).add(row.article_id)
+    return {reader: frozenset(ids) for reader, ids in found.items()}
 
 
 def corrected(
@@ -200,7 +214,7 @@ def corrected(
     told = _mailed(variant_correction).where(
         *theirs,
         variant_correction.c.article_id.in_(sorted(changes)),
-        GIVEN,
+        given(),
         # What has no rendering yet will say what the article says then.
         rendering.c.id.is_(None) | (rendering.c.change >= article.c.corrected),
     )

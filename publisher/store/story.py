@@ -275,7 +275,7 @@ def _got_that_day(
         .join(delivery, delivery.c.edition_id == edition.c.id)
         .where(
             delivery.c.subscriber_id == subscriber_id,
-            readership.GIVEN,
+            readership.given(),
             edition.c.planned_at >= midnight,
             edition.c.id < edition_id,
         )
@@ -299,7 +299,7 @@ def _held(
         .join(edition, edition.c.id == delivery.c.edition_id)
         .where(
             delivery.c.subscriber_id == subscriber_id,
-            readership.GIVEN,
+            readership.given(),
             edition.c.newsletter == by if by is not None else true(),
             variant_article.c.article_id.in_(its),
         )
