@@ -173,7 +173,7 @@ def planned(conn: Connection, of: Edition) -> None:
 def variant_without(
     conn: Connection, edition_id: int, variant_id: int, given: Collection[str]
 ) -> int | None:
-    """The variant that holds what this one does but for some articles; None when nothing is left."""
+    """The variant that holds the same but for some articles; None when nothing is left."""
     locale = conn.execute(select(variant.c.locale).where(variant.c.id == variant_id)).scalar_one()
     articles, corrections = (
         conn.execute(
