@@ -118,6 +118,10 @@ class Once(RuleBasedStateMachine):
         self.owed: set[tuple[str, str, str]] = set()
         """Reader, newsletter, article: came out in what they have chosen ever since."""
         self.resent = False
+        for name in NAMES:
+            for each in NEWSLETTERS:
+                self.world.subscribe(name, each, categories=[EVERYTHING])
+                self.choices[name, each.slug] = {EVERYTHING}
 
     def teardown(self) -> None:
         try:
@@ -125,7 +129,6 @@ class Once(RuleBasedStateMachine):
         finally:
             self.stack.close()
 
-    @rule(categories=some_slugs)
     def an_article_comes_out(self, categories: set[str]) -> None:
         title = f"{len(self.categories)}"
         self.world.publish(title, *sorted(categories))
@@ -199,17 +202,23 @@ class Once(RuleBasedStateMachine):
             articles.withdraw(conn, [self.world.ids[title]], by="operator", now=self.world.now)
         self.owed = {each for each in self.owed if each[2] != title}
 
-    @rule(hours=st.integers(0, 30))
-    def time_passes_and_what_is_due_is_planned(self, hours: int) -> None:
+    @rule(new=st.lists(some_slugs, max_size=2), hours=st.integers(0, 30))
+    def time_passes_and_what_is_due_is_planned(self, new: list[set[str]], hours: int) -> None:
+        for categories in new:
+            self.an_article_comes_out(categories)
         self.world.wait(hours=hours).plan()
 
-    @rule(newsletter=newsletters)
-    def the_operator_sends_now(self, newsletter: Newsletter) -> None:
+    @rule(newsletter=newsletters, categories=some_slugs)
+    def the_operator_sends_now(self, newsletter: Newsletter, categories: set[str]) -> None:
+        self.an_article_comes_out(categories)
         self.world.planner.plan_now(newsletter.slug, self.world.now)
 
-    @rule(newsletter=newsletters, chunks=st.integers(0, 2))
-    def a_planning_is_killed(self, newsletter: Newsletter, chunks: int) -> None:
+    @rule(newsletter=newsletters, chunks=st.integers(0, 2), categories=some_slugs)
+    def a_planning_is_killed(
+        self, newsletter: Newsletter, chunks: int, categories: set[str]
+    ) -> None:
         """Its edition waits half planned, while others are planned and readers change."""
+        self.an_article_comes_out(categories)
         planner = self.world.planner
         with self.world.db.write() as conn:
             for slot in planner.slots.with_readers(conn, newsletter.slug):
@@ -306,13 +315,13 @@ class PostgresOnce(Once):
 
 
 TestOnce = Once.TestCase
-TestOnce.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestOnce.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 TestPostgresOnce = PostgresOnce.TestCase
-TestPostgresOnce.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
+TestPostgresOnce.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     moves=st.lists(
         st.tuples(
