@@ -78,13 +78,23 @@ def decide(
         if article_ids or edition.cadence is not Cadence.IMMEDIATE or behind > FAR_BEHIND:
             moved.extend(reader.subscription_id for reader in members)
         if article_ids or mail_empty:
-            for reader in members:
-                notes = corrected.get(reader.subscriber_id, ())[:MOST_CORRECTIONS]
+            for notes, alike in _by_notes(members, corrected).items():
                 content = Content(
                     article_ids=article_ids, correction_ids=notes, locale=group.locale
                 )
-                contents[content].append(reader)
+                contents[content].extend(alike)
     return Decision(contents=contents, moved=moved)
+
+
+def _by_notes(
+    members: Sequence[Reader], corrected: Mapping[int, tuple[str, ...]]
+) -> Mapping[tuple[str, ...], Sequence[Reader]]:
+    if not corrected:
+        return {(): members}
+    found: dict[tuple[str, ...], list[Reader]] = defaultdict(list)
+    for reader in members:
+        found[corrected.get(reader.subscriber_id, ())[:MOST_CORRECTIONS]].append(reader)
+    return found
 
 
 def _group(reader: Reader, given: frozenset[str]) -> Group:
