@@ -164,6 +164,7 @@ class Newsletter(_Table):
     max_articles: Annotated[int, _number(1, 10_000)] = 30
     window: Annotated[int, _number(0, 86_400)] = 120
     send_when_empty: bool = False
+    repeats: bool = False
 
 
 class Category(_Table):

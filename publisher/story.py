@@ -34,6 +34,8 @@ class Standing:
     paused_until: datetime | None
     waiting: Sequence[str]
     """Titles of what they would get if it were due now."""
+    corrections: Sequence[str]
+    """Titles of what was corrected since they got it, to be told with that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,9 @@ def part(app: App, address: str, edition_id: int) -> Part:
         mail = next(iter(store.mails(conn, reader.id, edition_id)), None)
         why, said = None, ""
         if mail is None:
-            facts = store.about_reader(conn, reader, edition_id, edition)
+            configured = app.newsletters.get(edition.newsletter)
+            repeats = configured is not None and configured.repeats
+            facts = store.about_reader(conn, reader, edition_id, edition, repeats=repeats)
             why = why_not(edition_id, edition, facts)
             said = sentence(why, edition, facts, lambda moment: local(moment, zone))
         return Part(
@@ -122,8 +126,9 @@ def _zone(app: App, conn: Connection, reader: Subscriber) -> ZoneInfo:
 def _standing(app: App, conn: Connection, reader: Subscriber, its: Subscription) -> Standing:
     slot = slots.find(conn, its.slot_id) if its.slot_id is not None else None
     waiting: Sequence[str] = ()
+    corrections: Sequence[str] = ()
     if slot is not None and its.state is SubscriptionState.CONFIRMED:
-        waiting = _waiting(app, conn, reader, its, slot)
+        waiting, corrections = _waiting(app, conn, reader, its, slot)
     return Standing(
         newsletter=its.newsletter,
         state=its.state,
@@ -132,12 +137,13 @@ def _standing(app: App, conn: Connection, reader: Subscriber, its: Subscription)
         slot=slot,
         paused_until=its.paused_until,
         waiting=waiting,
+        corrections=corrections,
     )
 
 
 def _waiting(
     app: App, conn: Connection, reader: Subscriber, its: Subscription, slot: Slot
-) -> Sequence[str]:
+) -> tuple[Sequence[str], Sequence[str]]:
     """By the decision that planning goes by."""
     edition = replace(editions.foreseen(conn, slot.id, app.clock()), cursor=its.id - 1)
     alone = Reader(
@@ -148,7 +154,8 @@ def _waiting(
         locale=reader.locale,
         domain=reader.address.rpartition("@")[2],
     )
-    decision = plan.decided(conn, readership, edition, [alone], mail_empty=False)
-    ids = [article_id for held, _ in decision.contents for article_id in held]
-    titles = shelf.titles(conn, ids)
-    return [titles[article_id] for article_id in ids]
+    decision = plan.decided(conn, readership, app.newsletters, edition, [alone])
+    ids = [article_id for content in decision.contents for article_id in content.article_ids]
+    corrected = [each for content in decision.contents for each in content.correction_ids]
+    titles = shelf.titles(conn, [*ids, *corrected])
+    return [titles[each] for each in ids], [titles[each] for each in corrected]

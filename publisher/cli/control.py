@@ -63,7 +63,7 @@ def resend(
     with opened(ctx) as app:
         app.newsletter(slug)
         with app.db.write() as conn:
-            counts = control.resend(conn, slug, edition)
+            counts = control.resend(conn, slug, edition, repeats=app.newsletter(slug).repeats)
     for edition_id, count in counts.items():
         say(f"edition {edition_id}: {counted(count, 'mail')} to go again")
     if not counts:

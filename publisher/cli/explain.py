@@ -105,6 +105,8 @@ def _say_standing(each: story.Standing, zone: ZoneInfo) -> None:
         say(f"  paused until {story.local(each.paused_until, zone)}")
     wait = "waits" if len(each.waiting) == 1 else "wait"
     say(f"  {counted(len(each.waiting), 'article')} {wait}{_named(each.waiting, _TITLES)}")
+    if each.corrections:
+        say(f"  with {_corrections(each.corrections)}")
 
 
 def _agreed(consent: Any, zone: ZoneInfo) -> str:  # Any: as it was noted
@@ -145,6 +147,8 @@ def _say_mail(mail: Mail, zone: ZoneInfo, titles: int) -> None:
         f"{story.local(mail.planned_at, zone)}: {counted(len(mail.titles), 'article')}"
         f"{_named(mail.titles, titles)}"
     )
+    if mail.corrections:
+        say(f"  with {_corrections(mail.corrections)}")
     open_ = mail.state in (DeliveryState.PENDING, DeliveryState.DEFERRED)
     held = open_ and mail.edition_state is EditionState.PAUSED
     say(f"  {_what_became(mail, zone, *(['the edition is held'] if held else []))}")
@@ -180,6 +184,10 @@ def _say_part(part: story.Part, edition: int) -> None:
         _say_mail(part.mail, zone, len(part.mail.titles))
     else:
         say(f"no mail of it for {part.reader.address}: {part.sentence}")
+
+
+def _corrections(titles: Any) -> str:
+    return f"{counted(len(titles), 'correction')}{_named(titles, _TITLES)}"
 
 
 def _named(titles: Any, shown: int) -> str:

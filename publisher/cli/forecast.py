@@ -1,6 +1,6 @@
 """`newsletters send --dry-run`: who would get what, as lines or as JSON written as it is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -45,15 +45,17 @@ def tell(app: App, newsletter: str, now: datetime, *, at_once: bool, as_json: bo
 def _say(app: App, forecast: Forecast) -> None:
     say(f"{slot_key(forecast.slot.time)}: {counted(forecast.readers, 'mail')}")
     for group in forecast.groups:
-        titles = _titles(app, group)
+        titles = _titles(app, group.content.article_ids)
         count = len(group.subscriber_ids)
-        language = f" in {group.locale}" if group.locale else ""
+        language = f" in {group.content.locale}" if group.content.locale else ""
         what = f"{'gets' if count == 1 else 'get'} {counted(len(titles), 'article')}{language}"
         say(f"  {counted(count, 'reader')} {what}")
         for title in titles[:_TITLES]:
             say(f"    «{title}»")
         if len(titles) > _TITLES:
             say(f"    and {len(titles) - _TITLES} more")
+        for title in _titles(app, group.content.correction_ids):
+            say(f"    correction of «{title}»")
         more = f" and {count - _ADDRESSES} more" if count > _ADDRESSES else ""
         say(f"    to {', '.join(islice(_addresses(app, group), _ADDRESSES))}{more}")
     if forecast.left_out:
@@ -71,22 +73,25 @@ def _as_json(app: App, forecast: Forecast) -> dict[str, Any]:  # Any: for `say_j
 
 
 def _group(app: App, group: Group) -> dict[str, Any]:
-    titles = _titles(app, group)
+    content = group.content
     return {
         "readers": len(group.subscriber_ids),
-        "locale": group.locale,
-        "articles": [
-            {"id": article_id, "title": title}
-            for article_id, title in zip(group.article_ids, titles, strict=True)
-        ],
+        "locale": content.locale,
+        "articles": _named(app, content.article_ids),
+        "corrections": _named(app, content.correction_ids),
         "addresses": Streamed(_addresses(app, group)),
     }
 
 
-def _titles(app: App, group: Group) -> list[str]:
+def _named(app: App, ids: Sequence[str]) -> list[dict[str, str]]:
+    titles = _titles(app, ids)
+    return [{"id": id_, "title": title} for id_, title in zip(ids, titles, strict=True)]
+
+
+def _titles(app: App, ids: Sequence[str]) -> list[str]:
     with app.db.read() as conn:
-        found = shelf.titles(conn, group.article_ids)
-    return [found[article_id] for article_id in group.article_ids]
+        found = shelf.titles(conn, ids)
+    return [found[article_id] for article_id in ids]
 
 
 def _addresses(app: App, group: Group) -> Iterator[str]:

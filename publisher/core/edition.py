@@ -62,6 +62,8 @@ class VariantContent:
     planned_at: datetime
     articles: tuple[Article, ...]
     """In the order of the edition, without what was withdrawn since planning."""
+    corrections: tuple[Article, ...] = ()
+    """Given before and corrected since."""
     categories: Mapping[str, Category]
     change: int
     """The counter when this was read."""

@@ -204,6 +204,8 @@ class Newsletter:
     window: int = 120
     """Seconds to gather before an immediate mail goes out."""
     send_when_empty: bool = False
+    repeats: bool = False
+    """Whether it also gives what its readers were given by another newsletter."""
 
 
 class SubscriberState(StrEnum):

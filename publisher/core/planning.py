@@ -13,8 +13,22 @@ FAR_BEHIND = 200
 """Articles. A reader farther behind is moved along also by an alert that does not concern them, or
 each alert would have to look at all that came out since their last mail."""
 
-Contents = Mapping[tuple[tuple[str, ...], str], Sequence[Reader]]
-"""Readers by what they get: article ids in order, and locale."""
+MOST_CORRECTIONS = 20
+"""In one mail; further ones wait for the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What readers get who share a variant."""
+
+    article_ids: tuple[str, ...]
+    """In the mail's order."""
+    correction_ids: tuple[str, ...] = ()
+    """Articles that they were given before, to be told what was wrong in them."""
+    locale: str
+
+
+Contents = Mapping[Content, Sequence[Reader]]
 
 
 class LeftOut(StrEnum):
@@ -39,6 +53,7 @@ def decide(
     edition: Edition,
     readers: Sequence[Reader],
     given: Mapping[int, frozenset[str]],
+    corrected: Mapping[int, tuple[str, ...]],
     items: Sequence[Item],
     *,
     mail_empty: bool,
@@ -46,12 +61,14 @@ def decide(
     """What these readers get of an edition.
 
     `given`: by subscriber, articles after their place that they have been given all the same.
+    `corrected`: by subscriber, articles whose correction they have not been told, the newest
+    correction first. They go with a mail that goes out anyway.
     `mail_empty`: whether who has been given everything gets a mail that says so.
     """
     groups: dict[Group, list[Reader]] = defaultdict(list)
     for reader in readers:
         groups[_group(reader, given.get(reader.subscriber_id, frozenset()))].append(reader)
-    contents: dict[tuple[tuple[str, ...], str], list[Reader]] = defaultdict(list)
+    contents: dict[Content, list[Reader]] = defaultdict(list)
     moved: list[int] = []
     for group, members in groups.items():
         article_ids = select(items, edition.choice, group, edition.upto_seq)
@@ -61,8 +78,23 @@ def decide(
         if article_ids or edition.cadence is not Cadence.IMMEDIATE or behind > FAR_BEHIND:
             moved.extend(reader.subscription_id for reader in members)
         if article_ids or mail_empty:
-            contents[article_ids, group.locale].extend(members)
+            for notes, alike in _by_notes(members, corrected).items():
+                content = Content(
+                    article_ids=article_ids, correction_ids=notes, locale=group.locale
+                )
+                contents[content].extend(alike)
     return Decision(contents=contents, moved=moved)
+
+
+def _by_notes(
+    members: Sequence[Reader], corrected: Mapping[int, tuple[str, ...]]
+) -> Mapping[tuple[str, ...], Sequence[Reader]]:
+    if not corrected:
+        return {(): members}
+    found: dict[tuple[str, ...], list[Reader]] = defaultdict(list)
+    for reader in members:
+        found[corrected.get(reader.subscriber_id, ())[:MOST_CORRECTIONS]].append(reader)
+    return found
 
 
 def _group(reader: Reader, given: frozenset[str]) -> Group:

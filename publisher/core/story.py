@@ -64,7 +64,8 @@ class ReaderFacts:
     got_that_day: Sequence[int]
     """The editions before this one of the same day (UTC) that they were to get."""
     held: Mapping[str, Sequence[int]]
-    """By article of the edition: the reader's other editions that hold it, the oldest first."""
+    """By article of the edition: the reader's other editions that hold it, the oldest first; of a
+    newsletter that repeats what others gave, its own only."""
     cleared_upto: int
     """Up to this place in the order editions before this one held articles and are kept as totals
     only, so `held` may not be all."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from publisher.core.edition import Edition, Slot
 from publisher.core.model import Newsletter
-from publisher.core.planning import LeftOut
+from publisher.core.planning import Content, LeftOut
 from publisher.core.schedule import latest_due
 from publisher.errors import TransientError
 from publisher.newsletters import plan
@@ -50,8 +50,7 @@ class Readership(plan.Readership, Protocol):
 class Group:
     """Readers who would get the same mail."""
 
-    article_ids: tuple[str, ...]
-    locale: str
+    content: Content
     subscriber_ids: Sequence[int]
 
 
@@ -115,7 +114,7 @@ class Forecaster:
     def _forecast(self, slot: Slot, edition: Edition) -> Forecast:
         mail_empty = plan.mails_empty(self.newsletters, edition)
         left_out = self._left_out(edition, mail_empty)
-        subscribers: dict[tuple[tuple[str, ...], str], array[int]] = {}
+        subscribers: dict[Content, array[int]] = {}
         while True:
             with self.db.read() as conn:
                 readers = self.readership.next_readers(
@@ -123,7 +122,7 @@ class Forecaster:
                 )
                 if not readers:
                     break
-                decision = plan.decided(conn, self.readership, edition, readers, mail_empty)
+                decision = plan.decided(conn, self.readership, self.newsletters, edition, readers)
             count = 0
             for content, members in decision.contents.items():
                 ids = subscribers.setdefault(content, array("q"))
@@ -132,8 +131,7 @@ class Forecaster:
             left_out[LeftOut.NOTHING_NEW] += len(readers) - count
             edition = replace(edition, cursor=readers[-1].subscription_id)
         groups = [
-            Group(article_ids=article_ids, locale=locale, subscriber_ids=ids)
-            for (article_ids, locale), ids in subscribers.items()
+            Group(content=content, subscriber_ids=ids) for content, ids in subscribers.items()
         ]
         return Forecast(
             slot=slot,

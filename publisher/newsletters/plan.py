@@ -68,8 +68,12 @@ class Readership(Protocol):
     ) -> Sequence[Reader]: ...
 
     def given_before(
-        self, conn: Connection, of: Edition, readers: Sequence[Reader]
+        self, conn: Connection, of: Edition, readers: Sequence[Reader], *, by_itself: bool
     ) -> Mapping[int, frozenset[str]]: ...
+
+    def corrected(
+        self, conn: Connection, of: Edition, readers: Sequence[Reader]
+    ) -> Mapping[int, tuple[str, ...]]: ...
 
     def items(self, conn: Connection, after_seq: int, upto_seq: int) -> Sequence[Item]: ...
 
@@ -136,7 +140,7 @@ class Planner:
                 if not readers:
                     self.editions.planned(conn, edition)
                     return enqueued
-                decision = decided(conn, self.readership, edition, readers, mail_empty)
+                decision = decided(conn, self.readership, self.newsletters, edition, readers)
                 enqueued += self._write(conn, edition, decision, readers[-1].subscription_id)
 
     def _write(self, conn: Connection, edition: Edition, decision: Decision, cursor: int) -> int:
@@ -149,18 +153,21 @@ class Planner:
 def decided(
     conn: Connection,
     readership: Readership,
+    newsletters: Mapping[str, Newsletter],
     edition: Edition,
     readers: Sequence[Reader],
-    mail_empty: bool,
 ) -> Decision:
     """What these readers get of an edition, from what the store knows now."""
     floor = min(reader.after_seq for reader in readers)
+    configured = newsletters.get(edition.newsletter)
+    repeats = configured is not None and configured.repeats
     return decide(
         edition,
         readers,
-        readership.given_before(conn, edition, readers),
+        readership.given_before(conn, edition, readers, by_itself=repeats),
+        readership.corrected(conn, edition, readers),
         readership.items(conn, floor, edition.upto_seq),
-        mail_empty=mail_empty,
+        mail_empty=mails_empty(newsletters, edition),
     )
 
 

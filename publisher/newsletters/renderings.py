@@ -230,6 +230,7 @@ class Renderer:
                 cadence=content.cadence,
                 articles=content.articles[:shown],
                 more=content.articles[shown:],
+                corrections=content.corrections,
                 categories=content.categories,
                 planned_at=content.planned_at,
                 locale=content.locale,

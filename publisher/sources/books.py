@@ -47,12 +47,18 @@ class ArticleBook(Protocol):
         now: datetime,
     ) -> Sequence[str]: ...
 
-    def revise(self, conn: Connection, revised: Mapping[str, Version]) -> None: ...
+    def revise(self, conn: Connection, revised: Mapping[str, Version], now: datetime) -> None: ...
 
     def rekey(self, conn: Connection, keys: Mapping[str, str]) -> None: ...
 
     def withdraw(
-        self, conn: Connection, article_ids: Sequence[str], *, by: str, now: datetime
+        self,
+        conn: Connection,
+        article_ids: Sequence[str],
+        *,
+        by: str,
+        now: datetime,
+        corrections: Mapping[str, str] = ...,
     ) -> None: ...
 
     def revive(self, conn: Connection, article_id: str) -> None: ...

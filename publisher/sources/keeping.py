@@ -78,9 +78,13 @@ class Keeper:
             now=now,
         )
         known = [(each.known, each) for each in decided if each.known is not None]
-        gone = [article.id for article, each in known if each.step is Step.WITHDRAW]
+        gone = {
+            article.id: each.offered.correction
+            for article, each in known
+            if each.step is Step.WITHDRAW
+        }
         if gone:
-            articles.withdraw(conn, gone, by="source", now=now)
+            articles.withdraw(conn, list(gone), by="source", now=now, corrections=gone)
         for article, each in known:
             if each.step is Step.REVIVE:
                 articles.revive(conn, article.id)
@@ -92,6 +96,7 @@ class Keeper:
                 for article, each in mended
                 if differs(article, each.offered, now)
             },
+            now,
         )
         same = [pair for pair in known if pair[1].step is Step.SAME]
         moved = self.books.memberships.place_in(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -133,10 +134,14 @@ def add(
     return ids
 
 
-def revise(conn: Connection, revised: Mapping[str, Version]) -> None:
-    """Replace what articles, by id, say; their ids, slugs and places stay."""
+def revise(conn: Connection, revised: Mapping[str, Version], now: datetime) -> None:
+    """Replace what articles, by id, say; their ids, slugs and places stay.
+
+    Who was given one of them before it got another correction is to be told.
+    """
     if not revised:
         return
+    noted = _noted(conn, {id_: each.offered.correction for id_, each in revised.items()})
     rows = [{"b_id": article_id, **_content(each)} for article_id, each in revised.items()]
     replaced: dict[str, object] = {name: bindparam(name) for name in rows[0] if name != "b_id"}
     conn.execute(
@@ -145,7 +150,7 @@ def revise(conn: Connection, revised: Mapping[str, Version]) -> None:
         .values(revision=article.c.revision + 1, **replaced),
         rows,
     )
-    _stamp(conn, list(revised))
+    _stamp(conn, list(revised), noted, now)
 
 
 def rekey(conn: Connection, keys: Mapping[str, str]) -> None:
@@ -160,10 +165,18 @@ def rekey(conn: Connection, keys: Mapping[str, str]) -> None:
     conn.execute(statement, [{"b_id": each, "b_key": key} for each, key in keys.items()])
 
 
-def withdraw(conn: Connection, article_ids: Sequence[str], *, by: str, now: datetime) -> None:
+def withdraw(
+    conn: Connection,
+    article_ids: Sequence[str],
+    *,
+    by: str,
+    now: datetime,
+    corrections: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Take articles back: gone from feeds, lists and unsent mails. `by`: source or operator.
 
-    Raises NotFoundError naming an id that is not there.
+    `corrections`, by id: what those who were given one of them are to be told. Raises NotFoundError
+    naming an id that is not there.
     """
     known = find_by_id(conn, article_ids)
     if unknown := [each for each in article_ids if each not in known]:
@@ -175,7 +188,14 @@ def withdraw(conn: Connection, article_ids: Sequence[str], *, by: str, now: date
             .where(article.c.id.in_(some))
             .values(withdrawn_at=since, withdrawn_by=by)
         )
-    _stamp(conn, article_ids)
+    noted = _noted(conn, corrections)
+    for article_id in noted:
+        conn.execute(
+            update(article)
+            .where(article.c.id == article_id)
+            .values(correction=corrections[article_id])
+        )
+    _stamp(conn, article_ids, noted, now)
 
 
 def revive(conn: Connection, article_id: str) -> None:
@@ -243,8 +263,29 @@ def _known(row: Row[Any]) -> Known:
     )
 
 
-def _stamp(conn: Connection, article_ids: Sequence[str]) -> None:
-    """Number a change of articles and of the categories they stand in, if they are public."""
+def _noted(conn: Connection, corrections: Mapping[str, str]) -> list[str]:
+    """The articles that say something else in their correction than before."""
+    told = {article_id: note for article_id, note in corrections.items() if note}
+    rows = [
+        row
+        for some in _some(told)
+        for row in conn.execute(
+            select(article.c.id, article.c.correction).where(article.c.id.in_(some))
+        )
+    ]
+    return [row.id for row in rows if row.correction != told[row.id]]
+
+
+def _stamp(
+    conn: Connection,
+    article_ids: Sequence[str],
+    noted: Sequence[str] = (),
+    now: datetime | None = None,
+) -> None:
+    """Number a change of articles and of the categories they stand in, if they are public.
+
+    `noted`: those of them that got another correction, `now`.
+    """
     public = list(
         conn.execute(
             select(article.c.id).where(article.c.id.in_(article_ids), article.c.seq.is_not(None))
@@ -254,6 +295,12 @@ def _stamp(conn: Connection, article_ids: Sequence[str]) -> None:
         return
     change = counter.take(conn)
     conn.execute(update(article).where(article.c.id.in_(public)).values(change=change))
+    if corrected := sorted({*noted} & {*public}):
+        conn.execute(
+            update(article)
+            .where(article.c.id.in_(corrected))
+            .values(corrected=change, corrected_at=now)
+        )
     touched = conn.execute(
         select(membership.c.category).where(
             membership.c.article_id.in_(public), membership.c.removed_at.is_(None)

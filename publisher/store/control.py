@@ -1,14 +1,23 @@
 """What an operator decides about a newsletter's mails: hold them, go on, give up, slow, resend."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, true, update
 
 from publisher.core.model import DeliveryState, EditionState, SubscriberState, SubscriptionState
 from publisher.core.standing import WATCHED, Day
+from publisher.store import editions, readership
 from publisher.store.ledger import GIVEN_UP, GOING_OUT
-from publisher.store.tables import bounce, delivery, edition, newsletter, subscriber, subscription
+from publisher.store.tables import (
+    bounce,
+    delivery,
+    edition,
+    newsletter,
+    subscriber,
+    subscription,
+    variant_article,
+)
 
 _MISSING = (DeliveryState.FAILED, DeliveryState.CANCELLED)
 
@@ -65,11 +74,14 @@ def cancel(conn: Connection, slug: str, now: datetime) -> int:
     return count
 
 
-def resend(conn: Connection, slug: str, edition_id: int | None) -> Mapping[int, int]:
+def resend(
+    conn: Connection, slug: str, edition_id: int | None, *, repeats: bool = False
+) -> Mapping[int, int]:
     """Send an edition again to those who did not get it, and to nobody else; how many, by edition.
 
     Without an id: the newest edition of each slot. Who has left since, or whose address does not
-    exist, is not among them; what may have arrived is not either (see `store.uncertain`).
+    exist, is not among them; what may have arrived is not either (see `store.uncertain`). What they
+    were given meanwhile by another newsletter is left out, unless this one `repeats` it.
     """
     newest = select(func.max(edition.c.id)).where(edition.c.newsletter == slug)
     ids = newest.group_by(edition.c.slot_id) if edition_id is None else [edition_id]
@@ -100,14 +112,16 @@ def resend(conn: Connection, slug: str, edition_id: int | None) -> Mapping[int, 
             edition.c.newsletter == slug, edition.c.id.in_(ids), edition.c.totals.is_(None)
         )
     ).all():
+        missing = (
+            delivery.c.edition_id == row.id,
+            delivery.c.state.in_(_MISSING),
+            ~bounced,
+            reader_stays,
+        )
+        has_all = _leave_out_given(conn, row.id, missing, by=slug if repeats else None)
         result = conn.execute(
             update(delivery)
-            .where(
-                delivery.c.edition_id == row.id,
-                delivery.c.state.in_(_MISSING),
-                ~bounced,
-                reader_stays,
-            )
+            .where(*missing, delivery.c.id.not_in(has_all))
             .values(
                 state=DeliveryState.PENDING,
                 attempt=0,
@@ -126,6 +140,42 @@ def resend(conn: Connection, slug: str, edition_id: int | None) -> Mapping[int, 
                     .values(state=EditionState.SENDING, planned=True, finished_at=None)
                 )
     return counts
+
+
+def _leave_out_given(
+    conn: Connection, edition_id: int, missing: Iterable[ColumnElement[bool]], *, by: str | None
+) -> Sequence[int]:
+    """Let these mails hold only what their readers were not given by another mail; returns those of
+    which nothing is left. `by`: only by a mail of this newsletter.
+    """
+    other, its, mine = delivery.alias("other"), variant_article.alias(), variant_article.alias()
+    rows = conn.execute(
+        select(delivery.c.id, delivery.c.variant_id, mine.c.article_id)
+        .join(mine, mine.c.variant_id == delivery.c.variant_id)
+        .join(other, other.c.subscriber_id == delivery.c.subscriber_id)
+        .join(its, its.c.variant_id == other.c.variant_id)
+        .join(edition, edition.c.id == other.c.edition_id)
+        .where(
+            *missing,
+            other.c.id != delivery.c.id,
+            its.c.article_id == mine.c.article_id,
+            readership.given(other),
+            edition.c.newsletter == by if by is not None else true(),
+        )
+    ).all()
+    given: dict[tuple[int, int], set[str]] = {}
+    for row in rows:
+        given.setdefault((row.id, row.variant_id), set()).add(row.article_id)
+    has_all = []
+    for (delivery_id, variant_id), ids in given.items():
+        less = editions.variant_without(conn, edition_id, variant_id, ids)
+        if less is None:
+            has_all.append(delivery_id)
+        else:
+            conn.execute(
+                update(delivery).where(delivery.c.id == delivery_id).values(variant_id=less)
+            )
+    return has_all
 
 
 def set_rate(conn: Connection, slug: str, mails_a_minute: int | None) -> None:

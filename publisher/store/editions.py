@@ -1,13 +1,14 @@
 """Editions in the store: planned slot by slot, chunk by chunk, for the readers who share a slot."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from publisher.core.edition import Edition, Reader
+from publisher.core.edition import Edition
 from publisher.core.identity import stable_hash
 from publisher.core.model import OPEN_STATES, Cadence, DeliveryState, EditionState
+from publisher.core.planning import Content, Contents
 from publisher.store import counter
 from publisher.store.tables import (
     delivery,
@@ -17,6 +18,7 @@ from publisher.store.tables import (
     subscription,
     variant,
     variant_article,
+    variant_correction,
 )
 
 _AT_ONCE = 1000  # ids in one statement
@@ -113,13 +115,11 @@ def find(conn: Connection, edition_id: int) -> Edition | None:
     )
 
 
-def enqueue(
-    conn: Connection, of: Edition, contents: Mapping[tuple[tuple[str, ...], str], Sequence[Reader]]
-) -> int:
-    """A delivery for each reader, by (article ids, locale) of what they get; how many."""
+def enqueue(conn: Connection, of: Edition, contents: Contents) -> int:
+    """A delivery for each reader, of what they get; how many."""
     count = 0
-    for (article_ids, locale), readers in contents.items():
-        variant_id = _variant(conn, of.id, article_ids, locale)
+    for content, readers in contents.items():
+        variant_id = _variant(conn, of.id, content)
         conn.execute(
             insert(delivery),
             [
@@ -170,6 +170,24 @@ def planned(conn: Connection, of: Edition) -> None:
     )
 
 
+def variant_without(
+    conn: Connection, edition_id: int, variant_id: int, given: Collection[str]
+) -> int | None:
+    """The variant that holds the same but for some articles; None when nothing is left."""
+    locale = conn.execute(select(variant.c.locale).where(variant.c.id == variant_id)).scalar_one()
+    articles, corrections = (
+        conn.execute(
+            select(held.c.article_id)
+            .where(held.c.variant_id == variant_id)
+            .order_by(held.c.position)
+        ).scalars()
+        for held in (variant_article, variant_correction)
+    )
+    left = tuple(each for each in articles if each not in given)
+    content = Content(article_ids=left, correction_ids=tuple(corrections), locale=locale)
+    return _variant(conn, edition_id, content) if left else None
+
+
 def finish(conn: Connection, now: datetime) -> int:
     """Close the editions that have nothing pending, sending or deferred any more."""
     still_open = (
@@ -185,26 +203,29 @@ def finish(conn: Connection, now: datetime) -> int:
     return int(result.rowcount)
 
 
-def _variant(conn: Connection, edition_id: int, article_ids: tuple[str, ...], locale: str) -> int:
-    content = stable_hash(list(article_ids), locale)
+def _variant(conn: Connection, edition_id: int, content: Content) -> int:
+    its_hash = stable_hash(list(content.article_ids), list(content.correction_ids), content.locale)
     found = conn.execute(
-        select(variant.c.id).where(variant.c.edition_id == edition_id, variant.c.hash == content)
+        select(variant.c.id).where(variant.c.edition_id == edition_id, variant.c.hash == its_hash)
     ).scalar()
     if found is not None:
         return int(found)
     row = conn.execute(
         insert(variant)
-        .values(edition_id=edition_id, hash=content, locale=locale)
+        .values(edition_id=edition_id, hash=its_hash, locale=content.locale)
         .returning(variant.c.id)
     )
     variant_id = int(row.scalar_one())
-    if not article_ids:
-        return variant_id
-    conn.execute(
-        insert(variant_article),
-        [
-            {"variant_id": variant_id, "position": position, "article_id": article_id}
-            for position, article_id in enumerate(article_ids)
-        ],
-    )
+    for table, article_ids in (
+        (variant_article, content.article_ids),
+        (variant_correction, content.correction_ids),
+    ):
+        if article_ids:
+            conn.execute(
+                insert(table),
+                [
+                    {"variant_id": variant_id, "position": position, "article_id": article_id}
+                    for position, article_id in enumerate(article_ids)
+                ],
+            )
     return variant_id

@@ -4,8 +4,20 @@ Planning and dry run ask the same here.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    case,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from publisher.core.edition import Edition, Reader
 from publisher.core.model import DeliveryState, SubscriberState, SubscriptionState
@@ -16,13 +28,23 @@ from publisher.store.tables import (
     delivery,
     edition,
     membership,
+    rendering,
     subscriber,
     subscription,
+    variant,
     variant_article,
+    variant_correction,
 )
 
-NOT_GIVEN = (DeliveryState.CANCELLED, DeliveryState.SUPPRESSED, DeliveryState.FAILED)
-"""A delivery that ended so has given its reader nothing."""
+_NOT_GIVEN = (DeliveryState.CANCELLED, DeliveryState.SUPPRESSED, DeliveryState.FAILED)
+_ARRIVED = delivery.c.in_doubt | delivery.c.state.in_([DeliveryState.SENT, DeliveryState.UNCERTAIN])
+CORRECTED_FOR = timedelta(days=60)
+"""How long after a mail its readers are told of corrections."""
+
+
+def given(row: FromClause = delivery) -> ColumnElement[bool]:
+    """Of a delivery: its reader has, or will have, or may have what it holds."""
+    return row.c.in_doubt | row.c.state.not_in(_NOT_GIVEN)
 
 
 def next_readers(conn: Connection, of: Edition, limit: int, *, all_given: bool) -> Sequence[Reader]:
@@ -100,7 +122,7 @@ def _conditions(of: Edition, all_given: bool) -> Mapping[LeftOut, ColumnElement[
         .where(
             delivery.c.subscriber_id == subscriber.c.id,
             edition.c.planned_at >= since_midnight,
-            delivery.c.state.not_in(NOT_GIVEN),
+            given(),
         )
         .scalar_subquery()
     )
@@ -119,11 +141,12 @@ def _conditions(of: Edition, all_given: bool) -> Mapping[LeftOut, ColumnElement[
 
 
 def given_before(
-    conn: Connection, of: Edition, readers: Sequence[Reader]
+    conn: Connection, of: Edition, readers: Sequence[Reader], *, by_itself: bool
 ) -> Mapping[int, frozenset[str]]:
     """What lies after these readers' places and yet was given to them, by subscriber id.
 
     By another newsletter; or by this one, before the reader asked for earlier articles (`since`).
+    `by_itself`: what others gave does not count.
     """
     floor = min(reader.after_seq for reader in readers)
     rows = conn.execute(
@@ -137,13 +160,85 @@ def given_before(
             subscription.c.id <= readers[-1].subscription_id,
             edition.c.upto_seq > floor,
             edition.c.upto_seq > subscription.c.after_seq,
-            delivery.c.state.not_in(NOT_GIVEN),
+            given(),
+            edition.c.newsletter == of.newsletter if by_itself else true(),
         )
     )
-    given: dict[int, set[str]] = {}
+    found: dict[int, set[str]] = {}
     for row in rows:
-        given.setdefault(row.subscriber_id, set()).add(row.article_id)
-    return {reader: frozenset(ids) for reader, ids in given.items()}
+        found.setdefault(row.subscriber_id, set()).add(row.article_id)
+    return {reader: frozenset(ids) for reader, ids in found.items()}
+
+
+def corrected(
+    conn: Connection, of: Edition, readers: Sequence[Reader]
+) -> Mapping[int, tuple[str, ...]]:
+    """Articles that this newsletter gave these readers in the last 60 days as they were before
+    their last correction, of which they have not been told; by subscriber id, the last first.
+    """
+    since = of.planned_at - CORRECTED_FOR
+    changes = {
+        row.id: row.corrected
+        for row in conn.execute(
+            select(article.c.id, article.c.corrected).where(
+                article.c.corrected_at >= since, article.c.correction != ""
+            )
+        )
+    }
+    if not changes:
+        return {}
+    held = variant_article.c.article_id.in_(sorted(changes))
+    first, last = conn.execute(
+        select(func.min(edition.c.id), func.max(edition.c.id))
+        .join(variant, variant.c.edition_id == edition.c.id)
+        .join(variant_article, variant_article.c.variant_id == variant.c.id)
+        .where(held, edition.c.newsletter == of.newsletter, edition.c.planned_at >= since)
+    ).one()
+    if first is None:
+        return {}
+    theirs = (
+        subscription.c.slot_id == of.slot_id,
+        subscription.c.id > of.cursor,
+        subscription.c.id <= readers[-1].subscription_id,
+        edition.c.newsletter == of.newsletter,
+        delivery.c.edition_id >= first,
+    )
+    old = _mailed(variant_article).where(
+        *theirs,
+        held,
+        delivery.c.edition_id <= last,
+        edition.c.planned_at >= since,
+        _ARRIVED,
+        rendering.c.change < article.c.corrected,
+    )
+    told = _mailed(variant_correction).where(
+        *theirs,
+        variant_correction.c.article_id.in_(sorted(changes)),
+        given(),
+        # What has no rendering yet will say what the article says then.
+        rendering.c.id.is_(None) | (rendering.c.change >= article.c.corrected),
+    )
+    pairs = _pairs(conn, old) - _pairs(conn, told)
+    due: dict[int, list[str]] = {}
+    for reader, article_id in sorted(pairs, key=lambda pair: (-changes[pair[1]], pair[1])):
+        due.setdefault(reader, []).append(article_id)
+    return {reader: tuple(ids) for reader, ids in due.items()}
+
+
+def _pairs(conn: Connection, statement: Select[int, str]) -> set[tuple[int, str]]:
+    return {(reader, article_id) for reader, article_id in conn.execute(statement)}
+
+
+def _mailed(held: Table) -> Select[int, str]:
+    """Readers, and the articles that a mail to them holds."""
+    return (
+        select(delivery.c.subscriber_id, held.c.article_id)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(subscription, subscription.c.subscriber_id == delivery.c.subscriber_id)
+        .join(held, held.c.variant_id == delivery.c.variant_id)
+        .join(article, article.c.id == held.c.article_id)
+        .outerjoin(rendering, rendering.c.id == delivery.c.rendering_id)
+    )
 
 
 def items(conn: Connection, after_seq: int, upto_seq: int) -> Sequence[Item]:

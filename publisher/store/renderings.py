@@ -5,14 +5,22 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, select
 
 from publisher.core.edition import VariantContent
-from publisher.core.model import Cadence, Rendering
+from publisher.core.model import Article, Cadence, Rendering
 from publisher.core.notice import Notice
 from publisher.errors import NotFoundError
 from publisher.store import counter, notices, shelf
-from publisher.store.tables import article, edition, rendering, slot, variant, variant_article
+from publisher.store.tables import (
+    article,
+    edition,
+    rendering,
+    slot,
+    variant,
+    variant_article,
+    variant_correction,
+)
 
 _OF_HASH = 12  # of its digits: enough that nobody comes upon another's
 _NAME = re.compile(rf"([0-9]{{1,15}})-([0-9a-f]{{{_OF_HASH}}})")
@@ -125,17 +133,8 @@ def _edition(conn: Connection, variant_id: int) -> VariantContent:
         .join(slot, slot.c.id == edition.c.slot_id)
         .where(variant.c.id == variant_id)
     ).one()
-    ids = list(
-        conn.execute(
-            select(variant_article.c.article_id)
-            .where(variant_article.c.variant_id == variant_id)
-            .order_by(variant_article.c.position)
-        ).scalars()
-    )
-    found = shelf.by_ids(conn, ids)
-    articles = tuple(
-        found[article_id] for article_id in ids if found[article_id].withdrawn_at is None
-    )
+    given = _held(conn, variant_article, variant_id)
+    corrected = _held(conn, variant_correction, variant_id)
     return VariantContent(
         name=f"{row.edition_id}-{row.hash[:_OF_HASH]}",
         newsletter=row.newsletter,
@@ -143,17 +142,32 @@ def _edition(conn: Connection, variant_id: int) -> VariantContent:
         zone=row.zone,
         locale=row.locale,
         planned_at=row.planned_at,
-        articles=articles,
+        articles=tuple(each for each in given if each.withdrawn_at is None),
+        corrections=tuple(each for each in corrected if each.correction),
         categories={each.slug: each for each in shelf.categories(conn)},
         change=counter.head(conn),
     )
 
 
 def _is_as_its_articles() -> ColumnElement[bool]:
-    changed = (
-        select(func.max(article.c.change))
-        .join(variant_article, variant_article.c.article_id == article.c.id)
-        .where(variant_article.c.variant_id == rendering.c.variant_id)
+    """Those that it gives and those that it tells a correction of."""
+    changes = (
+        select(func.coalesce(func.max(article.c.change), 0))
+        .join(held, held.c.article_id == article.c.id)
+        .where(held.c.variant_id == rendering.c.variant_id)
         .scalar_subquery()
+        for held in (variant_article, variant_correction)
     )
-    return rendering.c.change >= func.coalesce(changed, 0)
+    return and_(*(rendering.c.change >= change for change in changes))
+
+
+def _held(conn: Connection, table: Table, variant_id: int) -> list[Article]:
+    ids = list(
+        conn.execute(
+            select(table.c.article_id)
+            .where(table.c.variant_id == variant_id)
+            .order_by(table.c.position)
+        ).scalars()
+    )
+    found = shelf.by_ids(conn, ids)
+    return [found[article_id] for article_id in ids]

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select, true
 
 from publisher.core.model import DeliveryState, EditionState
 from publisher.core.selection import Item
@@ -23,6 +23,7 @@ from publisher.store.tables import (
     slot,
     variant,
     variant_article,
+    variant_correction,
 )
 
 
@@ -37,6 +38,8 @@ class Mail:
     edition_state: EditionState
     titles: tuple[str, ...]
     """In the mail's order; of those withdrawn before it was made, too."""
+    corrections: tuple[str, ...]
+    """Titles of articles given before, of whose corrections it tells."""
     state: DeliveryState
     attempts: int
     next_attempt_at: datetime | None
@@ -88,19 +91,10 @@ def mails(conn: Connection, subscriber_id: int, edition_id: int | None = None) -
         .where(delivery.c.subscriber_id == subscriber_id)
         .order_by(delivery.c.id.desc())
     )
-    titles = (
-        select(delivery.c.id, article.c.title)
-        .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
-        .join(article, article.c.id == variant_article.c.article_id)
-        .where(delivery.c.subscriber_id == subscriber_id)
-        .order_by(delivery.c.id, variant_article.c.position)
-    )
     if edition_id is not None:
         statement = statement.where(delivery.c.edition_id == edition_id)
-        titles = titles.where(delivery.c.edition_id == edition_id)
-    held: dict[int, list[str]] = {}
-    for row in conn.execute(titles):
-        held.setdefault(row.id, []).append(row.title)
+    titles = _titles(conn, variant_article, subscriber_id)
+    corrections = _titles(conn, variant_correction, subscriber_id)
     return [
         Mail(
             edition=row.edition_id,
@@ -108,7 +102,8 @@ def mails(conn: Connection, subscriber_id: int, edition_id: int | None = None) -
             slot=row.key,
             planned_at=row.planned_at,
             edition_state=EditionState(row.edition_state),
-            titles=tuple(held.get(row.id, ())),
+            titles=tuple(titles.get(row.id, ())),
+            corrections=tuple(corrections.get(row.id, ())),
             state=DeliveryState(row.state),
             attempts=row.attempt,
             next_attempt_at=row.next_attempt_at,
@@ -120,6 +115,21 @@ def mails(conn: Connection, subscriber_id: int, edition_id: int | None = None) -
         )
         for row in conn.execute(statement)
     ]
+
+
+def _titles(conn: Connection, held: Table, subscriber_id: int) -> Mapping[int, Sequence[str]]:
+    """Of the articles that the reader's mails hold, by delivery."""
+    statement = (
+        select(delivery.c.id, article.c.title)
+        .join(held, held.c.variant_id == delivery.c.variant_id)
+        .join(article, article.c.id == held.c.article_id)
+        .where(delivery.c.subscriber_id == subscriber_id)
+        .order_by(delivery.c.id, held.c.position)
+    )
+    found: dict[int, list[str]] = {}
+    for row in conn.execute(statement):
+        found.setdefault(row.id, []).append(row.title)
+    return found
 
 
 def notices(conn: Connection, subscriber_id: int) -> list[Notified]:
@@ -185,15 +195,18 @@ def about_edition(conn: Connection, edition_id: int) -> EditionFacts | None:
 
 
 def about_reader(
-    conn: Connection, reader: Subscriber, edition_id: int, about: EditionFacts
+    conn: Connection, reader: Subscriber, edition_id: int, about: EditionFacts, *, repeats: bool
 ) -> ReaderFacts:
-    """What an edition's planning may have seen of a reader, as far as the books know it now."""
+    """What an edition's planning may have seen of a reader, as far as the books know it now.
+
+    `repeats`: to the newsletter it does not matter what others gave.
+    """
     return ReaderFacts(
         state=reader.state,
         subscription=_subscription(conn, reader, edition_id, about.newsletter),
         max_per_day=reader.max_per_day,
         got_that_day=_got_that_day(conn, reader.id, edition_id, about.planned_at),
-        held=_held(conn, reader.id, edition_id),
+        held=_held(conn, reader.id, edition_id, by=about.newsletter if repeats else None),
         cleared_upto=int(
             conn.execute(
                 select(func.coalesce(func.max(edition.c.upto_seq), 0)).where(
@@ -262,7 +275,7 @@ def _got_that_day(
         .join(delivery, delivery.c.edition_id == edition.c.id)
         .where(
             delivery.c.subscriber_id == subscriber_id,
-            delivery.c.state.not_in(readership.NOT_GIVEN),
+            readership.given(),
             edition.c.planned_at >= midnight,
             edition.c.id < edition_id,
         )
@@ -271,7 +284,10 @@ def _got_that_day(
     return list(conn.execute(statement).scalars())
 
 
-def _held(conn: Connection, subscriber_id: int, edition_id: int) -> Mapping[str, Sequence[int]]:
+def _held(
+    conn: Connection, subscriber_id: int, edition_id: int, *, by: str | None
+) -> Mapping[str, Sequence[int]]:
+    """The reader's mails that hold articles of the edition; `by`: only of this newsletter."""
     its = (
         select(variant_article.c.article_id)
         .join(variant, variant.c.id == variant_article.c.variant_id)
@@ -280,9 +296,11 @@ def _held(conn: Connection, subscriber_id: int, edition_id: int) -> Mapping[str,
     rows = conn.execute(
         select(variant_article.c.article_id, delivery.c.edition_id)
         .join(delivery, delivery.c.variant_id == variant_article.c.variant_id)
+        .join(edition, edition.c.id == delivery.c.edition_id)
         .where(
             delivery.c.subscriber_id == subscriber_id,
-            delivery.c.state.not_in(readership.NOT_GIVEN),
+            readership.given(),
+            edition.c.newsletter == by if by is not None else true(),
             variant_article.c.article_id.in_(its),
         )
         .order_by(delivery.c.edition_id)

@@ -136,6 +136,8 @@ article = Table(
     Column("paragraphs", JSON(none_as_null=True)),  # of a text page, for the matcher
     Column("language", Text, nullable=False, default=""),
     Column("correction", Text, nullable=False, default=""),
+    Column("corrected", BigInteger),  # the change by which it last got another correction, public
+    Column("corrected_at", UtcDateTime, index=True),
     Column("published_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
@@ -317,6 +319,15 @@ variant_article = Table(
     Column("article_id", Text, _ref("article.id"), nullable=False, index=True),
 )
 
+# Articles that the readers of a variant were given before, and are told the corrections of.
+variant_correction = Table(
+    "variant_correction",
+    metadata,
+    Column("variant_id", BigInteger, _ref("variant.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("article_id", Text, _ref("article.id"), nullable=False, index=True),
+)
+
 rendering = Table(
     "rendering",
     metadata,
@@ -379,7 +390,7 @@ delivery = Table(
     Index(
         "ix_delivery_in_flight", "lease_until", sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT
     ),
-    Index("ix_delivery_subscriber", "subscriber_id"),
+    Index("ix_delivery_subscriber", "subscriber_id", "edition_id"),
     Index("ix_delivery_variant", "variant_id", "state"),
     # Or each rendering that is deleted would have all deliveries searched.
     Index(

@@ -20,6 +20,7 @@ from publisher.store.tables import (
     slot,
     variant,
     variant_article,
+    variant_correction,
 )
 
 CHUNK = 1_000
@@ -137,6 +138,7 @@ def _clear_contents(conn: Connection, edition_id: int) -> bool:
     )
     if ids:
         conn.execute(delete(rendering).where(rendering.c.variant_id.in_(ids)))
-        conn.execute(delete(variant_article).where(variant_article.c.variant_id.in_(ids)))
+        for held in (variant_article, variant_correction):
+            conn.execute(delete(held).where(held.c.variant_id.in_(ids)))
         conn.execute(delete(variant).where(variant.c.id.in_(ids)))
     return bool(ids)

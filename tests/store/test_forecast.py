@@ -42,7 +42,7 @@ ONE_OF_EACH = ("", "paused", "capped", "left", "pending", "suppressed", "de")
 
 def foretold(forecasts: Iterable[Forecast]) -> Mails:
     return sorted(
-        (slot_key(each.slot.time), reader, group.article_ids, group.locale)
+        (slot_key(each.slot.time), reader, group.content.article_ids, group.content.locale)
         for each in forecasts
         for group in each.groups
         for reader in group.subscriber_ids
@@ -209,7 +209,7 @@ def test_readers_of_two_newsletters_are_told_only_what_the_other_did_not_give(
     world.wait(minutes=2).plan()
     world.publish("later")
     [forecast] = world.forecaster.at_once(world.now, "daily")
-    held = {group.article_ids for group in forecast.groups}
+    held = {group.content.article_ids for group in forecast.groups}
     assert held == {(world.ids["later"],), (world.ids["later"], world.ids["breaking"])}
 
 

@@ -178,7 +178,7 @@ def plan_one_chunk(world: World) -> None:
         of = editions.find(conn, edition_id)
         assert of is not None
         readers = readership.next_readers(conn, of, world.chunk, all_given=False)
-        decision = decided(conn, readership, of, readers, mail_empty=False)
+        decision = decided(conn, readership, world.planner.newsletters, of, readers)
         planner._write(conn, of, decision, readers[-1].subscription_id)
 
 

@@ -158,7 +158,7 @@ class Desk:
                 updated_at=self.world.now,
                 too_old=False,
             )
-            articles.revise(conn, {id_: version})
+            articles.revise(conn, {id_: version}, self.world.now)
 
     def withdraw(self, title: str) -> None:
         with self.world.db.write() as conn:

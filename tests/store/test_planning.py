@@ -349,7 +349,7 @@ def test_planning_killed_between_chunks_goes_on_from_its_cursor(world: World) ->
         [edition_id] = editions.unplanned(conn)
         of = editions.find(conn, edition_id)
         readers = readership.next_readers(conn, of, 3, all_given=False)
-        decision = decided(conn, readership, of, readers, mail_empty=False)
+        decision = decided(conn, readership, world.planner.newsletters, of, readers)
         planner._write(conn, of, decision, readers[-1].subscription_id)
     # Here the process is killed. Another takes up where it stopped.
     world.planner.continue_planning()

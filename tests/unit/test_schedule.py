@@ -2,7 +2,6 @@
 
 import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -174,29 +173,43 @@ def test_what_is_no_time_of_day_is_named(text: str) -> None:
         parse_at(text)
 
 
-# Every zone there is, around every clock change of years that have the odd ones.
+# Every zone there is, around every clock change.
+
+TIMES = ("00:00", "00:15", "01:59", "07:00", "12:00", "23:59")
 
 
-def clock_changes(zone: str) -> dict[datetime, timedelta | None]:
-    """The zone's offsets from UTC in these years, by the moment (to half a day) each began."""
+def clock_changes(zone: str, first: int, last: int) -> tuple[tuple[datetime, timedelta], ...]:
+    """When the zone's clock was moved from one year to another, and by how much."""
     info = ZoneInfo(zone)
-    changes: dict[datetime, timedelta | None] = {}
-    for first, last in ((1969, 1970), (1993, 1995), (2011, 2012), (2025, 2027)):
-        moment, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last, 1, 1, tzinfo=UTC)
-        offset = moment.astimezone(info).utcoffset()
-        while moment < end:
-            moment += 12 * HOUR
-            here = moment.astimezone(info).utcoffset()
-            if here != offset:
-                changes[moment] = offset = here
-    return changes
+
+    def offset(moment: datetime) -> timedelta:
+        found = moment.astimezone(info).utcoffset()
+        assert found is not None
+        return found
+
+    changes = []
+    moment, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last, 1, 1, tzinfo=UTC)
+    before = offset(moment)
+    while moment < end:
+        moment += timedelta(days=1)
+        if (after := offset(moment)) != before:
+            early, late = moment - timedelta(days=1), moment
+            while late - early > HOUR / 60:
+                middle = early + (late - early) / 2
+                early, late = (middle, late) if offset(middle) == before else (early, middle)
+            changes.append((late.replace(second=0, microsecond=0), after - before))
+            before = after
+    return tuple(changes)
 
 
-@cache
-def distinct_zones() -> dict[str, tuple[datetime, ...]]:
-    """Their changes by zone, once for zones whose clocks have always gone alike."""
-    alike = {tuple(clock_changes(zone).items()): zone for zone in ZONES}
-    return {zone: tuple(moment for moment, _ in changes) for changes, zone in alike.items()}
+def distinct_zones(first: int, last: int) -> dict[str, tuple[tuple[datetime, timedelta], ...]]:
+    """Clock changes by zone, once for zones whose clocks went alike in these years."""
+    start = datetime(first, 1, 1, tzinfo=UTC)
+    alike = {
+        (start.astimezone(ZoneInfo(zone)).utcoffset(), clock_changes(zone, first, last)): zone
+        for zone in ZONES
+    }
+    return {zone: changes for (_, changes), zone in alike.items()}
 
 
 def local_days(zone: str, start: datetime, end: datetime) -> list[date]:
@@ -210,34 +223,61 @@ def local_days(zone: str, start: datetime, end: datetime) -> list[date]:
     return list(seen)
 
 
-TIMES = ("00:00", "00:15", "01:59", "02:30", "03:00", "12:00", "23:30", "23:59")
+def times_about(change: datetime, by: timedelta, zone: ZoneInfo) -> list[str]:
+    """Times of day, among them those that the clock jumps over or that come twice."""
+    before = (change - MOMENT).astimezone(zone).replace(tzinfo=None) + MOMENT
+    odd = (before, before + by / 2, before + by, before + by - HOUR / 60)
+    return sorted({*TIMES, *(f"{each:%H:%M}" for each in odd)})
 
 
-def test_every_zone_has_one_due_a_local_day_and_week_around_every_change() -> None:
-    checked = 0
-    for zone, changes in distinct_zones().items():
+def check_one_due_a_day_and_week(first: int, last: int) -> dict[str, int]:
+    """In every zone around each of its clock changes in these years; how much was looked at."""
+    counts = {"zones": 0, "changes": 0, "slots": 0, "due": 0}
+    for zone, changes in distinct_zones(first, last).items():
         info = ZoneInfo(zone)
-        for change in changes:
+        counts["zones"] += 1
+        for change, by in changes:
+            counts["changes"] += 1
             start, end = change - timedelta(days=3), change + timedelta(days=3)
             days = local_days(zone, start, end)[1:-1]
-            for at in TIMES:
+            times = times_about(change, by, info)
+            for at in times:
                 slot = daily(at, zone)
                 found = dues(slot, start - timedelta(days=1), end + timedelta(days=1))
                 assert found == sorted(set(found))
                 by_day = [day for due in found if (day := wanted_day(due, at, info)) in days]
                 assert by_day == days, (zone, at)
-                checked += 1
-            for weekday in (0, 4, 5, 6):
-                slot = weekly(weekday, TIMES[checked % len(TIMES)], zone)
-                found = dues(slot, start - timedelta(days=14), end + timedelta(days=14))
-                weeks = [
+                counts["slots"] += 1
+                counts["due"] += len(found)
+            every = (days[0] + n * timedelta(days=7) for n in range(-1, 3))
+            weeks = [day.isocalendar()[:2] for day in every]
+            for weekday in range(7):
+                slot = weekly(weekday, times[counts["slots"] % len(times)], zone)
+                found = dues(slot, start - timedelta(days=15), end + timedelta(days=22))
+                by_week = [
                     wanted_day(due, f"{slot.at:%H:%M}", info).isocalendar()[:2] for due in found
                 ]
-                every = (start + n * timedelta(days=7) for n in range(-1, 3))
-                expected = [day.astimezone(info).isocalendar()[:2] for day in every]
-                assert [week for week in weeks if week in expected] == expected, (zone, weekday)
-                assert weeks == sorted(set(weeks)), (zone, weekday)
-    assert checked > 2000
+                assert [week for week in by_week if week in weeks] == weeks, (zone, weekday)
+                assert by_week == sorted(set(by_week)), (zone, weekday)
+                counts["slots"] += 1
+                counts["due"] += len(found)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "changes"),
+    [
+        pytest.param(1969, 1970, 40, id="a day repeated"),
+        pytest.param(1993, 1995, 200, id="another day left out"),
+        pytest.param(2011, 2012, 100, id="a day left out"),
+        pytest.param(2020, 2030, 700, id="ten years"),
+        pytest.param(2005, 2035, 4000, id="thirty years", marks=pytest.mark.slow),
+    ],
+)
+def test_every_zone_has_one_due_a_local_day_and_week_around_every_change(
+    first: int, last: int, changes: int
+) -> None:
+    assert check_one_due_a_day_and_week(first, last)["changes"] > changes
 
 
 def wanted_day(due: datetime, at: str, zone: ZoneInfo) -> date:

@@ -91,6 +91,7 @@ list_id = "old.news.example"
 max_articles = 5
 window = 0
 send_when_empty = true
+repeats = true
 """
     assert read(DAILY + own).newsletter_facts() == (
         Newsletter(
@@ -110,6 +111,7 @@ send_when_empty = true
             max_articles=5,
             window=0,
             send_when_empty=True,
+            repeats=True,
         ),
     )
 

@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.Column("paragraphs", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("language", TEXT, nullable=False),
         sa.Column("correction", TEXT, nullable=False),
+        sa.Column("corrected", sa.BigInteger(), nullable=True),
+        sa.Column("corrected_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -49,6 +51,7 @@ def upgrade() -> None:
     op.create_index("ix_article_archive", "article", ["archive", "seq"], unique=False)
     op.create_index(op.f("ix_article_change"), "article", ["change"], unique=False)
     op.create_index(op.f("ix_article_content_hash"), "article", ["content_hash"], unique=False)
+    op.create_index(op.f("ix_article_corrected_at"), "article", ["corrected_at"], unique=False)
     op.create_index(
         "ix_article_waiting",
         "article",
@@ -374,6 +377,28 @@ def upgrade() -> None:
         op.f("ix_variant_article_article_id"), "variant_article", ["article_id"], unique=False
     )
     op.create_table(
+        "variant_correction",
+        sa.Column("variant_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("article_id", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_variant_correction_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["variant_id"],
+            ["variant.id"],
+            name=op.f("fk_variant_correction_variant_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("variant_id", "position", name=op.f("pk_variant_correction")),
+    )
+    op.create_index(
+        op.f("ix_variant_correction_article_id"), "variant_correction", ["article_id"], unique=False
+    )
+    op.create_table(
         "delivery",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("edition_id", sa.BigInteger(), nullable=True),
@@ -455,5 +480,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("rendering_id IS NOT NULL"),
         postgresql_where=sa.text("rendering_id IS NOT NULL"),
     )
-    op.create_index("ix_delivery_subscriber", "delivery", ["subscriber_id"], unique=False)
+    op.create_index(
+        "ix_delivery_subscriber", "delivery", ["subscriber_id", "edition_id"], unique=False
+    )
     op.create_index("ix_delivery_variant", "delivery", ["variant_id", "state"], unique=False)

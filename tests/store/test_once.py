@@ -1,0 +1,354 @@
+"""One story, once: whatever happens, no reader is given an article twice, and none misses one.
+
+With any number of newsletters and cadences, an article in several categories, mails that end in all
+ways, plannings that are killed, and readers who move, pause and change their minds.
+"""
+
+import tempfile
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import time, timedelta
+from pathlib import Path
+from zoneinfo import available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import select, update
+
+from publisher.core.model import EVERYTHING, Cadence, DeliveryState, Newsletter
+from publisher.newsletters.plan import decided
+from publisher.store import articles, control, editions, memberships, readership, subscribers
+from publisher.store.tables import (
+    delivery,
+    edition,
+    subscriber,
+    subscription,
+    variant_article,
+)
+from tests.store.conftest import KINDS, new_database
+from tests.store.world import ALERTS, DAILY, World
+
+REVIEW = replace(DAILY, slug="review", title="Review", cadences=(Cadence.WEEKLY,), repeats=True)
+NEWSLETTERS = (DAILY, ALERTS, REVIEW)
+SLUGS = ("sport", "world", "culture")
+NAMES = ("ada", "bo", "cy")
+NOT_GIVEN = ("failed", "cancelled", "suppressed")
+
+names = st.sampled_from(NAMES)
+newsletters = st.sampled_from(NEWSLETTERS)
+some_slugs = st.sets(st.sampled_from(SLUGS), min_size=1)
+choices = st.just({EVERYTHING}) | some_slugs
+zones = st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia/Tokyo"])
+
+
+def test_an_alert_is_not_repeated_in_the_digest_unless_the_newsletter_says_so(
+    world: World,
+) -> None:
+    world.newsletters = NEWSLETTERS
+    world.settle()
+    for each in NEWSLETTERS:
+        world.subscribe("ada", each)
+    world.publish("breaking")
+    world.wait(minutes=2).plan()
+    world.wait(days=8).plan()
+    world.wait(days=8).plan()
+    assert world.mails("ada", "alerts") == [["breaking"]]
+    assert world.mails("ada", "daily") == []
+    assert world.mails("ada", "review") == [["breaking"]]
+
+
+def test_what_a_repeating_newsletter_gave_others_do_not_repeat(world: World) -> None:
+    world.newsletters = NEWSLETTERS
+    world.settle()
+    world.subscribe("ada", REVIEW)
+    world.subscribe("ada", DAILY)
+    world.publish("one")
+    world.planner.plan_now("review", world.now)
+    world.wait(days=1).plan()
+    world.subscribe("ada", REVIEW, since=world.now - timedelta(days=30))
+    world.wait(days=8).plan()
+    assert (world.mails("ada", "review"), world.mails("ada", "daily")) == ([["one"]], [])
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+def test_what_failed_is_given_by_another_unless_it_may_have_arrived(
+    world: World, in_doubt: bool
+) -> None:
+    world.subscribe("ada", ALERTS)
+    world.subscribe("ada", DAILY)
+    world.publish("one")
+    world.wait(minutes=2).plan()
+    with world.db.write() as conn:
+        conn.execute(update(delivery).values(state=DeliveryState.FAILED, in_doubt=in_doubt))
+    world.wait(days=1).plan()
+    assert world.mails("ada", "daily") == ([] if in_doubt else [["one"]])
+
+
+def test_what_another_gave_meanwhile_is_not_sent_again(world: World) -> None:
+    world.subscribe("ada", ALERTS)
+    world.subscribe("bo", ALERTS)
+    world.subscribe("ada", DAILY)
+    world.publish("one")
+    world.wait(minutes=2).plan()
+    with world.db.write() as conn:
+        control.cancel(conn, "alerts", world.now)
+    world.wait(days=1).plan()
+    assert world.mails("ada", "daily") == [["one"]]
+    with world.db.write() as conn:
+        assert sum(control.resend(conn, "alerts", None, repeats=False).values()) == 1  # bo
+        assert sum(control.resend(conn, "alerts", None, repeats=True).values()) == 1  # ada
+
+
+class Once(RuleBasedStateMachine):
+    kind = "sqlite"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        db = new_database(self.kind, Path(folder), self.stack)
+        self.world = World(db, newsletters=NEWSLETTERS, chunk=1)
+        self.choices: dict[tuple[str, str], set[str]] = {}
+        """By reader and newsletter."""
+        self.categories: dict[str, set[str]] = {}
+        """By article."""
+        self.owed: set[tuple[str, str, str]] = set()
+        """Reader, newsletter, article: came out in what they have chosen ever since."""
+        self.resent = False
+        for name in NAMES:
+            for each in NEWSLETTERS:
+                self.world.subscribe(name, each, categories=[EVERYTHING])
+                self.choices[name, each.slug] = {EVERYTHING}
+
+    def teardown(self) -> None:
+        try:
+            self.nobody_misses_anything()
+        finally:
+            self.stack.close()
+
+    def an_article_comes_out(self, categories: set[str]) -> None:
+        title = f"{len(self.categories)}"
+        self.world.publish(title, *sorted(categories))
+        self.categories[title] = categories
+        self.owed |= {(*who, title) for who in self.choices if self.concerns(who, title)}
+
+    def concerns(self, who: tuple[str, str], title: str) -> bool:
+        return bool(self.choices[who] & {EVERYTHING, *self.categories[title]})
+
+    @rule(name=names, to=newsletters, choice=choices, cadence=st.sampled_from(Cadence), zone=zones)
+    def a_reader_chooses(
+        self, name: str, to: Newsletter, choice: set[str], cadence: Cadence, zone: str
+    ) -> None:
+        wanted = cadence if to is DAILY else None
+        self.world.subscribe(
+            name, to, categories=sorted(choice), cadence=wanted, zone=zone, at=time(9)
+        )
+        who = (name, to.slug)
+        self.choices[who] = choice
+        self.owed -= {
+            each for each in self.owed if each[:2] == who and not self.concerns(who, each[2])
+        }
+
+    @precondition(lambda self: self.choices)
+    @rule(data=st.data())
+    def a_reader_leaves(self, data: st.DataObject) -> None:
+        who = data.draw(st.sampled_from(sorted(self.choices)))
+        with self.world.db.write() as conn:
+            reader = subscribers.find(conn, f"{who[0]}@reader.example")
+            assert reader is not None
+            theirs = subscribers.subscription_of(conn, reader.id, who[1])
+            assert theirs is not None
+            subscribers.unsubscribe(conn, theirs.id, by="page", now=self.world.now)
+        del self.choices[who]
+        self.owed -= {each for each in self.owed if each[:2] == who}
+        self.what_did_not_go_out_is_not_owed()
+
+    @rule(name=names, days=st.integers(1, 3), most=st.sampled_from([None, 1, 2]))
+    def a_reader_pauses_or_wants_less(self, name: str, days: int, most: int | None) -> None:
+        who = select(subscriber.c.id).where(subscriber.c.name == name).scalar_subquery()
+        until = self.world.now + timedelta(days=days) if most is None else None
+        with self.world.db.write() as conn:
+            conn.execute(
+                update(subscription)
+                .where(subscription.c.subscriber_id == who)
+                .values(paused_until=until)
+            )
+            conn.execute(
+                update(subscriber).where(subscriber.c.name == name).values(max_per_day=most)
+            )
+
+    @precondition(lambda self: self.categories)
+    @rule(data=st.data(), categories=some_slugs)
+    def an_article_moves(self, data: st.DataObject, categories: set[str]) -> None:
+        title = data.draw(st.sampled_from(sorted(self.categories)))
+        with self.world.db.write() as conn:
+            wanted = {self.world.ids[title]: sorted(categories)}
+            memberships.place_in(conn, wanted, now=self.world.now)
+        self.categories[title] = categories
+        self.owed -= {
+            each
+            for each in self.owed
+            if each[2] == title and not self.concerns((each[0], each[1]), title)
+        }
+
+    @precondition(lambda self: self.categories)
+    @rule(data=st.data())
+    def an_article_is_withdrawn(self, data: st.DataObject) -> None:
+        title = data.draw(st.sampled_from(sorted(self.categories)))
+        with self.world.db.write() as conn:
+            articles.withdraw(conn, [self.world.ids[title]], by="operator", now=self.world.now)
+        self.owed = {each for each in self.owed if each[2] != title}
+
+    @rule(new=st.lists(some_slugs, max_size=2), hours=st.integers(0, 30))
+    def time_passes_and_what_is_due_is_planned(self, new: list[set[str]], hours: int) -> None:
+        for categories in new:
+            self.an_article_comes_out(categories)
+        self.world.wait(hours=hours).plan()
+
+    @rule(newsletter=newsletters, categories=some_slugs)
+    def the_operator_sends_now(self, newsletter: Newsletter, categories: set[str]) -> None:
+        self.an_article_comes_out(categories)
+        self.world.planner.plan_now(newsletter.slug, self.world.now)
+
+    @rule(newsletter=newsletters, chunks=st.integers(0, 2), categories=some_slugs)
+    def a_planning_is_killed(
+        self, newsletter: Newsletter, chunks: int, categories: set[str]
+    ) -> None:
+        """Its edition waits half planned, while others are planned and readers change."""
+        self.an_article_comes_out(categories)
+        planner = self.world.planner
+        with self.world.db.write() as conn:
+            for slot in planner.slots.with_readers(conn, newsletter.slug):
+                editions.start(conn, slot.id, newsletter.slug, "", self.world.now)
+            for edition_id in editions.unplanned(conn):
+                for _ in range(chunks):
+                    of = editions.find(conn, edition_id)
+                    assert of is not None
+                    readers = readership.next_readers(conn, of, 1, all_given=False)
+                    if not readers:
+                        break
+                    decision = decided(conn, readership, planner.newsletters, of, readers)
+                    planner._write(conn, of, decision, readers[-1].subscription_id)
+
+    @rule(
+        data=st.data(),
+        end=st.sampled_from(["sent", "failed", "cancelled", "suppressed", "uncertain"]),
+    )
+    def a_mail_ends(self, data: st.DataObject, end: str) -> None:
+        with self.world.db.write() as conn:
+            waiting = conn.execute(
+                select(delivery.c.id).where(delivery.c.state == "pending").order_by(delivery.c.id)
+            )
+            if not (ids := list(waiting.scalars())):
+                return
+            which = delivery.c.id == data.draw(st.sampled_from(ids))
+            conn.execute(update(delivery).where(which).values(state=end))
+        self.what_did_not_go_out_is_not_owed()
+
+    @rule(newsletter=newsletters)
+    def the_operator_cancels(self, newsletter: Newsletter) -> None:
+        with self.world.db.write() as conn:
+            control.cancel(conn, newsletter.slug, self.world.now)
+        self.what_did_not_go_out_is_not_owed()
+
+    @rule(newsletter=newsletters)
+    def the_operator_sends_to_the_missing(self, newsletter: Newsletter) -> None:
+        with self.world.db.write() as conn:
+            control.resend(conn, newsletter.slug, None, repeats=newsletter.repeats)
+        self.resent = True
+
+    def held(self) -> list[tuple[str, str, str, str, int]]:
+        """Reader, newsletter, title, state and id of every mail."""
+        titles = {id_: title for title, id_ in self.world.ids.items()}
+        with self.world.db.read() as conn:
+            rows = conn.execute(
+                select(
+                    subscriber.c.name,
+                    edition.c.newsletter,
+                    variant_article.c.article_id,
+                    delivery.c.state,
+                    delivery.c.id,
+                )
+                .select_from(delivery)
+                .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+                .join(edition, edition.c.id == delivery.c.edition_id)
+                .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
+                .order_by(delivery.c.id)
+            ).all()
+        return [(row[0], row[1], titles[row[2]], row[3], row[4]) for row in rows]
+
+    def what_did_not_go_out_is_not_owed(self) -> None:
+        """An edition that held an article for a reader gave it, whatever became of the mail."""
+        lost = {(name, title) for name, _, title, state, _ in self.held() if state in NOT_GIVEN}
+        self.owed = {each for each in self.owed if (each[0], each[2]) not in lost}
+
+    @invariant()
+    def nobody_is_given_an_article_twice(self) -> None:
+        given: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name, newsletter, title, state, _ in self.held():
+            if state not in NOT_GIVEN:
+                given[name, title].append(newsletter)
+        for who, by in given.items():
+            assert max(Counter(by).values()) == 1, (who, by)
+            assert len([each for each in by if each != "review"]) <= 1, (who, by)
+            if not self.resent and "review" in by:  # what it gave first, others do not repeat
+                assert by[-1] == "review" or len(by) == 1, (who, by)
+
+    def nobody_misses_anything(self) -> None:
+        with self.world.db.write() as conn:
+            conn.execute(update(subscription).values(paused_until=None))
+            conn.execute(update(subscriber).values(max_per_day=None))
+        for _ in range(9):
+            self.world.wait(days=1).plan()
+        self.nobody_is_given_an_article_twice()
+        given = {
+            (name, title) for name, _, title, state, _ in self.held() if state not in NOT_GIVEN
+        }
+        assert {(name, title) for name, _, title in self.owed} <= given
+
+
+class PostgresOnce(Once):
+    kind = "postgresql"
+
+
+TestOnce = Once.TestCase
+TestOnce.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestPostgresOnce = PostgresOnce.TestCase
+TestPostgresOnce.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=8, deadline=None)
+@given(
+    moves=st.lists(
+        st.tuples(
+            st.sampled_from(sorted(available_timezones() - {"Factory", "localtime"})),
+            st.sampled_from([Cadence.DAILY, Cadence.WEEKLY]),
+            st.times().map(lambda each: each.replace(second=0, microsecond=0)),
+            st.integers(1, 40),  # hours until the next
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_who_moves_from_zone_to_zone_gets_each_article_once(
+    moves: list[tuple[str, Cadence, time, int]],
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with ExitStack() as things:
+        world = World(new_database(kind, tmp_path_factory.mktemp("db"), things))
+        world.subscribe("ada")
+        published = []
+        for zone, cadence, at, hours in moves:
+            world.subscribe("ada", zone=zone, cadence=cadence, at=at)
+            for _ in range(2):
+                published.append(f"{len(published)}")
+                world.publish(published[-1])
+                world.wait(hours=hours / 2).plan()
+        for _ in range(9):
+            world.wait(days=1).plan()
+        assert sorted(title for mail in world.mails("ada") for title in mail) == sorted(published)
