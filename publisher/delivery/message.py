@@ -38,11 +38,13 @@ def compose(
     date: datetime,
     unsubscribe_url: str = "",
     unsubscribe_mailto: str = "",
+    preferences_url: str = "",
 ) -> bytes:
     """The whole message, CRLF, ASCII, no line beginning with a dot.
 
     `date` is when the edition was planned, not now. Without `unsubscribe_url` (a notice) the
-    List-Unsubscribe headers are left out. Raises PermanentError when a value cannot stand in its
+    List-Unsubscribe headers are left out; without `preferences_url` what leads there leads to the
+    page of unsubscribing. Raises PermanentError when a value cannot stand in its
     header, or the body wants a word that is not there.
     """
     headers = [
@@ -70,6 +72,7 @@ def compose(
         "name": one_line(recipient.name),
         "address": recipient.address,
         "unsubscribe_url": unsubscribe_url,
+        "preferences_url": preferences_url or unsubscribe_url,
     }
     return head.encode("ascii") + b"\r\n" + splice.fill(rendering.body, words)
 

@@ -83,6 +83,15 @@ def _render(content: NoticeMail, templates: Environment) -> Rendering:
 
 def _subject(content: NoticeMail) -> str:
     titles = ", ".join(content.newsletters or content.known) or content.site.title
-    if content.notice.kind is NoticeKind.WELCOME:
-        return f"Welcome to {titles}"
+    match content.notice.kind:
+        case NoticeKind.WELCOME:
+            return f"Welcome to {titles}"
+        case NoticeKind.GOODBYE:
+            return f"Goodbye from {titles}"
+        case NoticeKind.ADDRESS_CHANGE:
+            return f"Please confirm your new address for {content.site.title}"
+        case NoticeKind.ADDRESS_CHANGED:
+            return f"Your address was changed at {content.site.title}"
+        case NoticeKind.ADDRESS_TAKEN:
+            return f"Your address was entered at {content.site.title}"
     return f"Please confirm: {titles}" if content.newsletters else f"You already receive {titles}"

@@ -19,6 +19,7 @@ class Pages:
         self._environment = environment([folder])
         self._environment.globals.update(site=site, css=css)
         digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        self._guess_zone = (folder / "static" / "zone.js").read_text(encoding="utf-8")
         self._headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": (
@@ -34,6 +35,14 @@ class Pages:
     def render(self, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
         html = self._environment.get_template(template).render(context)
         return HTMLResponse(html, status, self._headers)
+
+    def with_script(self, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
+        """A page that guesses the reader's time zone; all else on it works without a script."""
+        response = self.render(template, status, guess_zone=self._guess_zone, **context)
+        digest = base64.b64encode(hashlib.sha256(self._guess_zone.encode()).digest()).decode()
+        policy = response.headers["Content-Security-Policy"]
+        response.headers["Content-Security-Policy"] = f"{policy}; script-src 'sha256-{digest}'"
+        return response
 
     def message(self, status: int, heading: str, text: str) -> HTMLResponse:
         """A page that only says something."""

@@ -16,6 +16,11 @@ DAYS = tuple(zip(WEEKDAYS, _DAY_NAMES, strict=True))
 """Each as forms send it, and its name."""
 
 
+HOW_RETURNED = "came back by the link in a mail"
+HOW_JOINED = "chosen on the reader's own page"
+"""For the record of consent."""
+
+
 def agreement(newsletter: Newsletter, wishes: Wishes, titles: Mapping[str, str]) -> str:
     """What one who confirms agrees to, as the page says it and the record keeps it.
 
