@@ -29,7 +29,7 @@ MAX_LINKS = 60
 MAX_OUTPUT = 2_000_000
 """Characters that a template may write before the page is made to fit."""
 
-READER = ("name", "address", "unsubscribe_url")
+READER = ("name", "address", "unsubscribe_url", "preferences_url")
 """What a template may print of its reader, as `{{ reader.name }}`; filled in for each."""
 
 _SUBJECT = 180
