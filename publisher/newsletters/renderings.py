@@ -33,7 +33,7 @@ class Database(Protocol):
 
 
 class RenderingBook(Protocol):
-    def content(self, conn: Connection, variant_id: int) -> VariantContent | Notice: ...
+    def content(self, conn: Connection, variant_id: int) -> VariantContent | Notice | None: ...
 
     def add(
         self,
@@ -139,6 +139,8 @@ class Renderer:
         self.refresh(now)
         with self.db.read() as conn:
             content = self.book.content(conn, variant_id)
+        if content is None:
+            return
         if isinstance(content, Notice):
             self._make(variant_id, NOTICES, lambda: self._notice(content), 0, now)
             return

@@ -9,13 +9,18 @@ from sqlalchemy import Connection, func, insert, select
 from publisher.core.edition import VariantContent
 from publisher.core.model import Cadence, Rendering
 from publisher.core.notice import Notice
+from publisher.errors import PermanentError
 from publisher.store import counter, notices, shelf
 from publisher.store.tables import article, edition, rendering, slot, variant, variant_article
 
 
-def content(conn: Connection, variant_id: int) -> VariantContent | Notice:
+def content(conn: Connection, variant_id: int) -> VariantContent | Notice | None:
+    """None where it is no more: its reader was erased, or its edition became totals."""
     its = select(variant.c.notice_id).where(variant.c.id == variant_id)
-    notice_id = conn.execute(its).scalar_one()
+    found = conn.execute(its).first()
+    if found is None:
+        return None
+    notice_id = found.notice_id
     return notices.find(conn, notice_id) if notice_id is not None else _edition(conn, variant_id)
 
 
@@ -28,7 +33,12 @@ def add(
     change: int,
     now: datetime,
 ) -> None:
-    """Keep a rendering as the variant's newest; rows already tried keep the one they have."""
+    """Keep a rendering as the variant's newest; rows already tried keep the one they have.
+
+    Nothing is kept for a variant that is no more.
+    """
+    if conn.execute(select(variant.c.id).where(variant.c.id == variant_id)).first() is None:
+        return
     values = asdict(made)
     body = values.pop("body")
     number = conn.execute(
@@ -74,9 +84,12 @@ def current(
 
 
 def find(conn: Connection, rendering_id: int) -> Rendering:
+    """Raises PermanentError where it is no more: its reader was erased."""
     row = conn.execute(
         select(rendering.c.content, rendering.c.body).where(rendering.c.id == rendering_id)
-    ).one()
+    ).first()
+    if row is None:
+        raise PermanentError("this mail is no more")
     return Rendering(**row.content, body=bytes(row.body))
 
 

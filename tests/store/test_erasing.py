@@ -4,14 +4,22 @@ import random
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from publisher.core.identity import address_hash
-from publisher.core.model import Cadence, SubscriptionState
+from publisher.core.model import Cadence, Rendering, SubscriptionState
 from publisher.core.wishes import Wishes
 from publisher.errors import PermanentError
 from publisher.readerstore import ReaderStore
-from publisher.store import editions, erasing, ledger, signups, subscribers, suppressions
+from publisher.store import (
+    editions,
+    erasing,
+    ledger,
+    renderings,
+    signups,
+    subscribers,
+    suppressions,
+)
 from publisher.store.engine import Database
 from publisher.store.subscribers import Subscription
 from publisher.store.tables import (
@@ -19,8 +27,10 @@ from publisher.store.tables import (
     delivery,
     metadata,
     notice,
+    rendering,
     subscriber,
     suppression,
+    variant,
 )
 from tests.store.test_signups import ask
 from tests.store.world import ALERTS, DAILY, World
@@ -123,6 +133,28 @@ def test_a_graver_reason_outlives_it(world: World) -> None:
     with world.db.write() as conn:
         suppressions.come_back(conn, hashed)
         assert suppressions.reason(conn, hashed) == "complaint"
+
+
+def test_what_was_being_made_for_an_erased_reader_is_dropped(world: World) -> None:
+    """Its number becomes nobody else's: workers remember renderings by their numbers."""
+    made = Rendering(subject="S", body=b"", boundary="b", key_id="k", sender="<a@b.example>")
+    numbers: list[tuple[int, int]] = []
+    for name in ("ann", "bo"):
+        ask(world, name)
+        with world.db.write() as conn:
+            last = select(func.max(variant.c.id)).where(variant.c.notice_id.is_not(None))
+            its_variant = conn.execute(last).scalar_one()
+            renderings.add(conn, its_variant, made, fingerprint="f", change=0, now=world.now)
+            number_of = select(func.max(rendering.c.id))
+            numbers.append((its_variant, conn.execute(number_of).scalar_one()))
+        readers(world).erase(number(world, name), world.now)
+        with world.db.write() as conn:
+            assert renderings.content(conn, its_variant) is None
+            renderings.add(conn, its_variant, made, fingerprint="f", change=0, now=world.now)
+            assert conn.execute(select(rendering.c.id)).all() == []
+            with pytest.raises(PermanentError):
+                renderings.find(conn, numbers[-1][1])
+    assert len({each for each, _ in numbers}) == len({each for _, each in numbers}) == 2
 
 
 def test_a_choice_is_replaced_whole_and_keeps_its_place(world: World) -> None:
