@@ -201,10 +201,10 @@ def test_pages_fit_the_screen_and_everybody_can_use_them(
     look(page, "preferences-closed")
     open_all(page)
     look(page, "preferences")
-    page.locator("section", has_text="Alerts").get_by_label("Send nothing until").first.fill(
-        "2027-02-01"
-    )
-    page.get_by_role("button", name="Pause", exact=True).last.click()
+    daily = page.locator("section", has=page.get_by_role("heading", name="The Daily"))
+    daily.get_by_label("Send nothing until").fill("2027-02-01")
+    daily.get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_text("Paused until 2027-02-01.", exact=True).wait_for()
     look(page, "paused")
     page.get_by_label("Your new address").fill("new-" + dee)
     page.get_by_role("button", name="Change the address").click()

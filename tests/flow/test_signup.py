@@ -379,7 +379,7 @@ async def test_looking_at_every_link_of_every_mail_changes_nothing(
 def tokens(room: Newsroom) -> dict[Purpose, str]:
     """One of each kind, all of the same reader and subscription."""
     key_id, key = room.app.keys.current
-    payloads = {
+    payloads: dict[Purpose, list[int | str]] = {
         Purpose.UNSUBSCRIBE: [1],
         Purpose.CONFIRM: payload(1, room.now),
         Purpose.PREFERENCES: [1, 1],
