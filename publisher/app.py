@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from publisher.core import tokens
+from publisher.core import preferences, tokens
 from publisher.core.addresses import parse_mailbox
 from publisher.core.links import ALL, category_url
 from publisher.core.model import Newsletter, Site
@@ -372,6 +372,11 @@ class App:
         """The link in this subscription's mails; it never expires. Raises as `link` does."""
         return self.link(tokens.Purpose.UNSUBSCRIBE, [subscription_id], key_id)
 
+    def preferences_url(self, subscriber_id: int, token_version: int, key_id: str) -> str:
+        """The link to a reader's own page; it never expires. Raises as `link` does."""
+        payload = preferences.link_payload(subscriber_id, token_version)
+        return self.link(tokens.Purpose.PREFERENCES, payload, key_id)
+
     def link(self, purpose: tokens.Purpose, payload: Sequence[int | str], key_id: str) -> str:
         """The page for this purpose, with what is signed into its address.
 
@@ -404,6 +409,7 @@ class App:
             senders={slug: parse_mailbox(each.sender)[1] for slug, each in self.newsletters.items()}
             | {NOTICES: parse_mailbox(self.settings.notice_sender())[1]},
             unsubscribe_url=self.unsubscribe_url,
+            preferences_url=self.preferences_url,
             hostname=_greeting(urlsplit(self.site.url).hostname or "localhost"),
             resend=self.settings.mail.after_crash == "resend",
         )

@@ -19,6 +19,7 @@ from publisher.errors import ConfigurationError, TransientError
 from publisher.kit import watch
 from publisher.kit.lock import Lock, LockedError
 from publisher.kit.shortage import LoopFaults
+from publisher.readerstore import ReaderStore
 from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import Subscribing, create_app
@@ -134,7 +135,12 @@ class Daemon:
             return None
         store = SignUps(app.db, app.newsletters, app.suppression_key)
         token = app.settings.web.api_token.get_secret_value()
-        return Subscribing(newsletters=app.newsletters, store=store, api_token=token)
+        return Subscribing(
+            newsletters=app.newsletters,
+            store=store,
+            readers=ReaderStore(app.db, app.newsletters, app.suppression_key),
+            api_token=token,
+        )
 
     def _ticks(self) -> Ticks:
         ticks = Ticks()

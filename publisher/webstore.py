@@ -21,6 +21,7 @@ from publisher.store import (
     shelf,
     signups,
     subscribers,
+    suppressions,
 )
 from publisher.store.engine import Database, touch
 
@@ -92,8 +93,12 @@ class SignUps:
             signups.ask(conn, asked, self.key, at)
 
     def add(self, agreed: SignUp, at: datetime) -> None:
-        """Subscribes at once one who agreed elsewhere, by the operator's word."""
+        """Subscribes at once one who agreed elsewhere, by the operator's word.
+
+        Raises PermanentError for one who wanted to be forgotten.
+        """
         with self.db.write() as conn:
+            suppressions.refuse_erased(conn, agreed.address, self.key)
             reader = subscribers.ensure(
                 conn,
                 agreed.address,

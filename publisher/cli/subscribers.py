@@ -16,7 +16,8 @@ from publisher.core.model import EVERYTHING
 from publisher.core.text import clean_line
 from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
-from publisher.store import shelf, subscribers
+from publisher.readerstore import ReaderStore
+from publisher.store import shelf, subscribers, suppressions
 from publisher.webstore import WebStore
 
 group = typer.Typer(help="Add readers, change what they get, let them go.", no_args_is_help=True)
@@ -62,6 +63,7 @@ def add(
         now = app.clock()
         consent = {"given_at": now.isoformat(), "how": "added by an operator"}
         with app.db.write() as conn:
+            suppressions.refuse_erased(conn, address, app.suppression_key)
             reader = subscribers.ensure(
                 conn,
                 address,
@@ -116,6 +118,18 @@ def unsubscribe(ctx: typer.Context, address: Address, newsletter: NewsletterOpti
             raise NotFoundError(f"{address} does not get '{newsletter}'")
         ended = WebStore(app.db).unsubscribe(found.id, by="operator", at=app.clock())
     say(f"{'unsubscribed' if ended else 'had left before'}: {address} from {newsletter}")
+
+
+@group.command()
+def erase(ctx: typer.Context, address: Address) -> None:
+    """Forget a reader for good; only a keyed hash of the address stays, against imports."""
+    with opened(ctx) as app:
+        with app.db.read() as conn:
+            reader = subscribers.find(conn, address)
+        if reader is None:
+            raise NotFoundError(f"there is no subscriber {address}")
+        ReaderStore(app.db, app.newsletters, app.suppression_key).erase(reader.id, app.clock())
+    say(f"erased: {address}")
 
 
 def _days(value: str) -> int:

@@ -32,6 +32,8 @@ class Job:
     subscriber_id: int | None
     """None: of a notice to somebody who is no reader."""
     subscription_id: int | None
+    token_version: int = 1
+    """Of the subscriber, for the link to their page."""
     address: str
     name: str
     domain: str

@@ -14,6 +14,14 @@ class NoticeKind(StrEnum):
     """Somebody gave this address for a newsletter: was it its owner?"""
     WELCOME = "welcome"
     """What was confirmed begins."""
+    GOODBYE = "goodbye"
+    """To one who has left, with the way back."""
+    ADDRESS_CHANGE = "address-change"
+    """A reader gave this address as their new one: is it theirs?"""
+    ADDRESS_CHANGED = "address-changed"
+    """To the former address of a reader who has another now."""
+    ADDRESS_TAKEN = "address-taken"
+    """Another reader gave this address, which is a reader's already, as their new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,14 +46,27 @@ class Standing:
 
 def payload(subscriber_id: int, asked_at: datetime) -> list[int | str]:
     """What is signed into a link to confirm."""
-    return [subscriber_id, (asked_at - _EPOCH) // timedelta(microseconds=1)]
+    return [subscriber_id, microseconds(asked_at)]
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, as links carry a moment."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(microseconds: int) -> datetime | None:
+    """None where it is out of all bounds."""
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None
 
 
 def from_payload(signed: Sequence[int | str]) -> tuple[int, datetime] | None:
     """Subscriber and moment of such a link; None for another payload."""
     match signed:
-        case [int(subscriber_id), int(microseconds)]:
-            return subscriber_id, _EPOCH + timedelta(microseconds=microseconds)
+        case [int(subscriber_id), int(asked_at)] if at := moment(asked_at):
+            return subscriber_id, at
         case _:
             return None
 

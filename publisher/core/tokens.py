@@ -24,6 +24,11 @@ class Purpose(StrEnum):
     """Payload: the subscription's id."""
     CONFIRM = "confirm"
     """Payload: the subscriber's id, and when it was asked for (microseconds since 1970)."""
+    PREFERENCES = "preferences"
+    """Payload: the subscriber's id and token version; see `core.preferences`."""
+    ADDRESS = "address"
+    """Payload: the subscriber's id and token version, and when the change of address was asked for
+    (microseconds since 1970)."""
 
 
 class BadTokenError(PermanentError):

@@ -33,6 +33,8 @@ class Post:
     """Envelope sender by newsletter, and of notices."""
     unsubscribe_url: Callable[[int, str], str]
     """The link of a subscription, signed with the key of this id."""
+    preferences_url: Callable[[int, int, str], str]
+    """The link of a subscriber and their token version, signed with the key of this id."""
     hostname: str
     """How we greet a relay."""
     resend: bool
@@ -123,9 +125,14 @@ class Carriers:
         """The same bytes at every attempt: all that goes in comes from stored facts."""
         rendering = self.rendering(job.rendering_id)
         address = check(job.address)
-        link = ""
+        link = own_page = ""
         if job.edition_id is not None and job.subscription_id is not None:
             link = self.post.unsubscribe_url(job.subscription_id, rendering.key_id)
+        # Not in notices: anybody may have had one sent, and whoever gets it may be another.
+        if job.edition_id is not None and job.subscriber_id is not None:
+            own_page = self.post.preferences_url(
+                job.subscriber_id, job.token_version, rendering.key_id
+            )
         message = compose(
             rendering,
             Recipient(address=address, name=job.name),
@@ -139,6 +146,7 @@ class Carriers:
             ),
             date=job.planned_at,
             unsubscribe_url=link,
+            preferences_url=own_page,
         )
         return Envelope(
             sender=self.post.senders[job.newsletter], recipient=address, message=message

@@ -26,7 +26,10 @@ _MASKS = (
     # user:password@ of an address such as a relay's or a database's
     (re.compile(r"://[^\s/?#]{1,512}@"), f"://{_MASK}@"),
     (re.compile(r"(?i)((?:\b(?:password|passwd|secret|token)|[?&]key)=)[^\s&,;)]+"), rf"\1{_MASK}"),
-    (re.compile(r"(/unsubscribe/)[^\s/?#\"'<>]+"), r"\1<token>"),
+    (
+        re.compile(r"(/(?:unsubscribe|confirm|preferences|address)/)[^\s/?#\"'<>]+"),
+        r"\1<token>",
+    ),
     # Mail addresses: also percent-encoded, with a quoted local part or an IP address as domain.
     # A domain without a dot is none but localhost: slots are named like `daily@mon-07:00`.
     (

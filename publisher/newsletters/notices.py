@@ -22,6 +22,10 @@ _SUBJECT = 180
 _SUBJECTS = {
     NoticeKind.CONFIRM: gettext_noop("Please confirm: %(newsletters)s"),
     NoticeKind.WELCOME: gettext_noop("Welcome to %(newsletters)s"),
+    NoticeKind.GOODBYE: "Goodbye from %(newsletters)s",
+    NoticeKind.ADDRESS_CHANGE: "Please confirm your new address for %(site)s",
+    NoticeKind.ADDRESS_CHANGED: "Your address was changed at %(site)s",
+    NoticeKind.ADDRESS_TAKEN: "Your address was entered at %(site)s",
 }
 _NOTHING_TO_CONFIRM = gettext_noop("You already receive %(newsletters)s")
 
@@ -95,4 +99,7 @@ def _subject(content: NoticeMail, locale: str) -> str:
     if content.notice.kind is NoticeKind.CONFIRM and not content.newsletters:
         phrase = _NOTHING_TO_CONFIRM
     titles = ", ".join(content.newsletters or content.known) or content.site.title
-    return translations.of(locale).gettext(phrase) % {"newsletters": titles}
+    return translations.of(locale).gettext(phrase) % {
+        "newsletters": titles,
+        "site": content.site.title,
+    }

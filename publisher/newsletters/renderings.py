@@ -34,7 +34,7 @@ class Database(Protocol):
 
 
 class RenderingBook(Protocol):
-    def content(self, conn: Connection, variant_id: int) -> VariantContent | Notice: ...
+    def content(self, conn: Connection, variant_id: int) -> VariantContent | Notice | None: ...
 
     def newest(self, conn: Connection, variant_id: int) -> Rendering | None: ...
 
@@ -142,7 +142,9 @@ class Renderer:
         self.refresh(now)
         with self.db.read() as conn:
             content = self.book.content(conn, variant_id)
-        if isinstance(content, Notice):
+        if content is None:
+            return
+        if content is None or isinstance(content, Notice):
             self._make(variant_id, NOTICES, lambda: self._notice(content), 0, now)
             return
         newsletter = self.newsletters.get(content.newsletter)
@@ -195,7 +197,7 @@ class Renderer:
             if found := self.book.newest(conn, variant_id):
                 return found
             content = self.book.content(conn, variant_id)
-        if isinstance(content, Notice):
+        if content is None or isinstance(content, Notice):
             return None
         self.refresh(now)
         newsletter = self.newsletters.get(content.newsletter)

@@ -152,6 +152,7 @@ class _Taking:
                 planned_at=row.planned_at,
                 subscriber_id=row.subscriber_id,
                 subscription_id=row.subscription_id,
+                token_version=row.token_version or 1,
                 address=row.address,
                 name=row.name,
                 domain=row.domain,
@@ -275,6 +276,7 @@ def _facts(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
             # Anybody may have given a name together with another's address: no notice repeats it.
             case((delivery.c.notice_id.is_(None), subscriber.c.name), else_="").label("name"),
             delivery.c.subscription_id,
+            subscriber.c.token_version,
         )
         .outerjoin(edition, edition.c.id == delivery.c.edition_id)
         .outerjoin(notice, notice.c.id == delivery.c.notice_id)

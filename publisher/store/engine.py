@@ -8,7 +8,7 @@ than one chunk of planning.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
 import structlog
@@ -86,6 +86,17 @@ class Database:
         with suppress(TransientError), self._said_clearly(), self.engine.connect() as conn:
             # In place of BEGIN: it can't be done within a transaction.
             conn.execution_options(sqlite_begin="PRAGMA journal_mode = WAL").begin()
+
+    def scrub(self, texts: Sequence[str]) -> bool:
+        """Let no byte of texts that were deleted stay in the database's files; whether it is so.
+
+        On PostgreSQL they go when the server vacuums its tables and recycles its log. Raises
+        TransientError when the database cannot be used.
+        """
+        if not self.is_sqlite:
+            return False
+        with self._turns.taken(), self._said_clearly(), self.engine.connect() as conn:
+            return sqlite.scrub(conn, self.name, texts)
 
     @property
     def trouble(self) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, Select, literal_column, select
 
 from publisher.core.delivery import Job
 from publisher.core.model import DeliveryState, EditionState, SubscriptionState
+from publisher.store import suppressions
 from publisher.store.ledger import GOING_OUT
 from publisher.store.notices import UNMAILABLE
 from publisher.store.tables import (
@@ -72,7 +73,7 @@ def _instead_of_mail(row: Row[Any]) -> DeliveryState | None:
 
 def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the columns below
     suppressed = select(suppression.c.since).where(
-        suppression.c.address_hash == notice.c.address_hash
+        suppression.c.address_hash == notice.c.address_hash, suppressions.FOREVER
     )
     return (
         select(

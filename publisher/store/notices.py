@@ -4,7 +4,7 @@ A notice has a variant and a delivery of its own, so that it is rendered, claime
 mails of editions are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from publisher.core.model import OPEN_STATES, DeliveryState, SubscriberState
 from publisher.core.notice import Notice, NoticeContent, NoticeKind
+from publisher.store import suppressions
 from publisher.store.tables import (
     BigId,
     delivery,
@@ -161,17 +162,25 @@ def clear(conn: Connection, now: datetime, chunk: int = CHUNK) -> bool:
             .limit(chunk)
         ).scalars()
     )
-    if ids:
-        variants = select(variant.c.id).where(variant.c.notice_id.in_(ids))
-        conn.execute(delete(delivery).where(delivery.c.notice_id.in_(ids)))
-        conn.execute(delete(rendering).where(rendering.c.variant_id.in_(variants)))
-        conn.execute(delete(variant).where(variant.c.notice_id.in_(ids)))
-        conn.execute(delete(notice).where(notice.c.id.in_(ids)))
+    delete_all(conn, ids)
     return bool(ids)
 
 
+def delete_all(conn: Connection, ids: Sequence[int]) -> None:
+    """Forget these notices, whatever has become of them."""
+    if not ids:
+        return
+    variants = select(variant.c.id).where(variant.c.notice_id.in_(ids))
+    conn.execute(delete(delivery).where(delivery.c.notice_id.in_(ids)))
+    conn.execute(delete(rendering).where(rendering.c.variant_id.in_(variants)))
+    conn.execute(delete(variant).where(variant.c.notice_id.in_(ids)))
+    conn.execute(delete(notice).where(notice.c.id.in_(ids)))
+
+
 def _unmailable(address_hash: str, subscriber_id: int | None) -> ColumnElement[bool]:
-    suppressed = select(suppression.c.since).where(suppression.c.address_hash == address_hash)
+    suppressed = select(suppression.c.since).where(
+        suppression.c.address_hash == address_hash, suppressions.FOREVER
+    )
     reader = select(subscriber.c.id).where(
         subscriber.c.id == _number(subscriber_id), subscriber.c.state.in_(UNMAILABLE)
     )

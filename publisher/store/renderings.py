@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, sel
 from publisher.core.edition import VariantContent
 from publisher.core.model import Article, Cadence, Rendering
 from publisher.core.notice import Notice
-from publisher.errors import NotFoundError
+from publisher.errors import NotFoundError, PermanentError
 from publisher.store import counter, notices, shelf
 from publisher.store.tables import (
     article,
@@ -26,9 +26,13 @@ _OF_HASH = 12  # of its digits: enough that nobody comes upon another's
 _NAME = re.compile(rf"([0-9]{{1,15}})-([0-9a-f]{{{_OF_HASH}}})")
 
 
-def content(conn: Connection, variant_id: int) -> VariantContent | Notice:
+def content(conn: Connection, variant_id: int) -> VariantContent | Notice | None:
+    """None where it is no more: its reader was erased, or its edition became totals."""
     its = select(variant.c.notice_id).where(variant.c.id == variant_id)
-    notice_id = conn.execute(its).scalar_one()
+    found = conn.execute(its).first()
+    if found is None:
+        return None
+    notice_id = found.notice_id
     return notices.find(conn, notice_id) if notice_id is not None else _edition(conn, variant_id)
 
 
@@ -41,7 +45,12 @@ def add(
     change: int,
     now: datetime,
 ) -> None:
-    """Keep a rendering as the variant's newest; rows already tried keep the one they have."""
+    """Keep a rendering as the variant's newest; rows already tried keep the one they have.
+
+    Nothing is kept for a variant that is no more.
+    """
+    if conn.execute(select(variant.c.id).where(variant.c.id == variant_id)).first() is None:
+        return
     values = asdict(made)
     body = values.pop("body")
     number = conn.execute(
@@ -81,9 +90,12 @@ def current(
 
 
 def find(conn: Connection, rendering_id: int) -> Rendering:
+    """Raises PermanentError where it is no more: its reader was erased."""
     row = conn.execute(
         select(rendering.c.content, rendering.c.body).where(rendering.c.id == rendering_id)
-    ).one()
+    ).first()
+    if row is None:
+        raise PermanentError("this mail is no more")
     return Rendering(**row.content, body=bytes(row.body))
 
 

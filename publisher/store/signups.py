@@ -40,7 +40,7 @@ from publisher.core.signup import (
     without_asking,
 )
 from publisher.core.wishes import Wishes
-from publisher.store import notices, subscribers
+from publisher.store import notices, subscribers, suppressions
 from publisher.store.subscribers import Subscription
 from publisher.store.tables import newsletter, subscriber, subscription
 
@@ -123,7 +123,8 @@ def confirm(
         consent = agreed(each.consent, chosen[each.newsletter])
         subscribers.subscribe(conn, subscriber_id, to, wishes, consent=consent, now=now)
         confirmed.append(each)
-    if confirmed:
+    if confirmed and found:
+        suppressions.come_back(conn, address_hash(normalise(found.address), key))
         _welcome(conn, confirmed, key, now)
     return [each.newsletter for each in confirmed]
 

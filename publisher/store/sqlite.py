@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from publisher.errors import ConfigurationError
 
+_CHUNK = 1 << 20
 _BUSY = 10.0  # seconds that a writer of another process is waited for
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -71,6 +73,31 @@ def engine(url: URL) -> Engine:
     return made
 
 
+def scrub(conn: Connection, path: str, texts: Sequence[str]) -> bool:
+    """Let no byte of deleted texts stay in the database's files; False where somebody reads or
+    writes in it for too long.
+
+    What is deleted is overwritten (`secure_delete`), but older pages stay in the log until it is
+    emptied; and where a page was split, its former half may still hold what went to the other. So
+    the file is looked through, and made anew if need be. What then is found, somebody else has, as
+    `ada@mail.example` is found in `canada@mail.example`.
+    """
+    # Beside SQLAlchemy, which would begin a transaction.
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    try:
+        if not _empty_log(driver):
+            return False
+        if _holds(Path(path), texts):
+            driver.execute("VACUUM")
+            return _empty_log(driver)
+    except sqlite3.OperationalError as error:
+        if _code(error) != sqlite3.SQLITE_BUSY:
+            raise DBAPIError.instance("VACUUM", None, error, sqlite3.Error) from error
+        return False
+    return True
+
+
 def is_unusable(error: DBAPIError) -> bool:
     """Whether the machine keeps us from the file, rather than the file from what was asked."""
     return _code(error.orig) in _UNUSABLE
@@ -93,6 +120,25 @@ def refuse_unwritable(path: str) -> None:
     for place, what in ((Path(path), "file"), (Path(path).parent, "folder")):
         if not os.access(place, os.W_OK):
             raise ConfigurationError(f"database.url: the {what} {place} may not be written to")
+
+
+def _empty_log(driver: sqlite3.Connection) -> bool:
+    is_busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
+
+
+def _holds(path: Path, texts: Sequence[str]) -> bool:
+    """Whether one of the texts stands in the file, in small or capital letters."""
+    wanted = [text.encode().lower() for text in texts if text]
+    overlap = max(map(len, wanted), default=0)
+    before = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            looked_at = before + chunk.lower()
+            if any(each in looked_at for each in wanted):
+                return True
+            before = looked_at[-overlap:]
+    return False
 
 
 def _code(error: BaseException | None) -> int:

@@ -1,7 +1,7 @@
 """Readers and what they subscribed to: kept, changed, left."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.model import (
+    EVERYTHING,
     Cadence,
     Newsletter,
     SubscriberState,
@@ -29,6 +30,8 @@ class Subscriber:
     zone: str
     max_per_day: int | None
     state: SubscriberState
+    token_version: int
+    """Raised with each change of address: see `core.preferences.ReaderLink`."""
     created_at: datetime
 
 
@@ -92,9 +95,16 @@ def ensure(
 
 def find(conn: Connection, address: str) -> Subscriber | None:
     """Raises PermanentError for an address that can be nobody's."""
-    row = conn.execute(
-        select(subscriber).where(subscriber.c.address_key == normalise(address))
-    ).first()
+    its = select(subscriber).where(subscriber.c.address_key == normalise(address))
+    return _reader(conn.execute(its).first())
+
+
+def by_id(conn: Connection, subscriber_id: int) -> Subscriber | None:
+    its = select(subscriber).where(subscriber.c.id == subscriber_id)
+    return _reader(conn.execute(its).first())
+
+
+def _reader(row: Row[Any] | None) -> Subscriber | None:
     if row is None:
         return None
     return Subscriber(
@@ -105,6 +115,7 @@ def find(conn: Connection, address: str) -> Subscriber | None:
         zone=row.zone,
         max_per_day=row.max_per_day,
         state=SubscriberState(row.state),
+        token_version=row.token_version,
         created_at=row.created_at,
     )
 
@@ -166,18 +177,14 @@ def subscribe(
     head = counter.head(conn)
     known = subscription_of(conn, subscriber_id, to.slug)
     if known is not None and known.state is SubscriptionState.CONFIRMED:
-        wishes = wishes.over(known.wishes)
+        _change(conn, known, to, wishes.over(known.wishes), now, since)
+        return False
     slot_id = slots.ensure(conn, slot_for(to, wishes), now)
     newsletters.look_again(conn, to)
-    values: dict[str, object] = {**timing_of(wishes), "slot_id": slot_id}
-    if known is not None and known.state is SubscriptionState.CONFIRMED:
-        values["categories"] = _changed_choice(known, wishes, head)
-        if since is not None:
-            values["after_seq"] = min(known.after_seq, _seq_before(conn, since))
-        conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
-        _wake(conn, known.id, to, head, now)
-        return False
-    values |= {
+    values: dict[str, object] = {
+        **timing_of(wishes),
+        "slot_id": slot_id,
+        "paused_until": None,
         "state": SubscriptionState.CONFIRMED,
         "consent": dict(consent),
         "categories": choose(wishes.categories, None, head) if wishes.categories else None,
@@ -192,6 +199,34 @@ def subscribe(
         conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
     _wake(conn, subscription_id, to, head, now)
     return True
+
+
+def choose_anew(
+    conn: Connection, known: Subscription, to: Newsletter, wishes: Wishes, now: datetime
+) -> None:
+    """Give a confirmed subscription exactly these wishes; what is None is as the newsletter has it.
+
+    Otherwise as `subscribe`, which says more. Raises PermanentError as that does.
+    """
+    if wishes.categories is None and known.categories is not None:
+        wishes = replace(wishes, categories=(EVERYTHING,))
+    _change(conn, known, to, wishes, now, None)
+
+
+def pause(
+    conn: Connection, known: Subscription, to: Newsletter, until: datetime | None, now: datetime
+) -> None:
+    """Give nothing till then, or go on (None); what comes out meanwhile folds into what follows."""
+    its = update(subscription).where(subscription.c.id == known.id)
+    conn.execute(its.values(paused_until=until))
+    if until is None:
+        _wake(conn, known.id, to, counter.head(conn), now)
+
+
+def cap(conn: Connection, subscriber_id: int, max_per_day: int | None) -> None:
+    """None: as many mails a day as there are."""
+    its = update(subscriber).where(subscriber.c.id == subscriber_id)
+    conn.execute(its.values(max_per_day=max_per_day))
 
 
 def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetime) -> bool:
@@ -227,6 +262,12 @@ def newsletter_of(conn: Connection, subscription_id: int) -> str | None:
     return str(row.newsletter) if row is not None else None
 
 
+def now_of(conn: Connection, subscription_id: int) -> Subscription | None:
+    """The subscription of this id, or the one that it became."""
+    row = _row(conn, subscription_id)
+    return subscription_of(conn, row.subscriber_id, row.newsletter) if row is not None else None
+
+
 def addresses(conn: Connection, subscriber_ids: Sequence[int]) -> list[str]:
     """The addresses of these readers, in the order asked for; a thousand or so at a time."""
     rows = conn.execute(
@@ -250,6 +291,27 @@ def _row(conn: Connection, subscription_id: int) -> Row[Any] | None:
     """The subscription of this id, or the one that it became."""
     row = conn.execute(select(subscription).where(subscription.c.id == subscription_id)).first()
     return row if row is None or row.became is None else _row(conn, row.became)
+
+
+def _change(
+    conn: Connection,
+    known: Subscription,
+    to: Newsletter,
+    wishes: Wishes,
+    now: datetime,
+    since: datetime | None,
+) -> None:
+    head = counter.head(conn)
+    newsletters.look_again(conn, to)
+    values: dict[str, object] = {
+        **timing_of(wishes),
+        "slot_id": slots.ensure(conn, slot_for(to, wishes), now),
+        "categories": _changed_choice(known, wishes, head),
+    }
+    if since is not None:
+        values["after_seq"] = min(known.after_seq, _seq_before(conn, since))
+    conn.execute(update(subscription).where(subscription.c.id == known.id).values(**values))
+    _wake(conn, known.id, to, head, now)
 
 
 def _wake(conn: Connection, subscription_id: int, to: Newsletter, head: int, now: datetime) -> None:

@@ -309,6 +309,7 @@ variant = Table(
     Column("locale", Text, nullable=False),
     CheckConstraint("(edition_id IS NULL) <> (notice_id IS NULL)", name="one_origin"),
     UniqueConstraint("edition_id", "hash", name="uq_variant_content"),
+    sqlite_autoincrement=True,  # it may be deleted while it waits to be rendered
 )
 
 variant_article = Table(
@@ -340,6 +341,7 @@ rendering = Table(
     Column("body", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("variant_id", "number", name="uq_rendering_number"),
+    sqlite_autoincrement=True,  # workers remember it by its id: it must never be another's mail
 )
 
 _DEFERRED = text("state = 'deferred'")

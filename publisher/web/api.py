@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse, Response
 from publisher.core.headers import one_line
 from publisher.core.model import Newsletter
 from publisher.core.signup import SignUp
+from publisher.errors import PermanentError
 from publisher.web import signup_input
-from publisher.web.forms import Fields, read_body
+from publisher.web.forms import Fields, client_of, read_body
 from publisher.web.limits import Limits
-from publisher.web.signup import SignUpStore, client_of
+from publisher.web.signup import SignUpStore
 from publisher.web.signup_input import Offer, WrongFieldError
 
 _MOST_BYTES = 64 * 1024
@@ -86,7 +87,10 @@ class SubscribersApi:
         offer = Offer(newsletters=self._newsletters, categories=categories)
         wanted = signup_input.read(fields, offer, consent)
         if is_confirmed:
-            await asyncio.to_thread(self._store.add, wanted, now)
+            try:
+                await asyncio.to_thread(self._store.add, wanted, now)
+            except PermanentError as error:
+                return _error(409, str(error))
             return _json(201, {"status": "subscribed"})
         await asyncio.to_thread(self._store.ask, wanted, now)
         return _json(202, {"status": "asked to confirm"})

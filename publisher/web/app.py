@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from publisher.core.links import feeds_url
 from publisher.core.model import Newsletter, Site
 from publisher.errors import TransientError
+from publisher.web.address_change import AddressAsking, AddressChange, AddressStore
 from publisher.web.api import ApiStore, SubscribersApi
 from publisher.web.confirmation import Confirmation, ConfirmationStore
 from publisher.web.editions import Editions, EditionShelf
@@ -25,13 +26,19 @@ from publisher.web.files import FeedFiles
 from publisher.web.headers import Headers
 from publisher.web.limits import Limits
 from publisher.web.old_addresses import OldAddresses, Past
+from publisher.web.own_data import OwnData, OwnDataStore
 from publisher.web.pages import Pages
+from publisher.web.preferences import Preferences, PreferencesStore
 from publisher.web.signup import SignUpForm
-from publisher.web.subscriptions import Subscriptions, Unsubscriber
+from publisher.web.subscriptions import LeavingStore, Subscriptions, Unsubscriber
 
 
 class SubscribingStore(ApiStore, ConfirmationStore, Protocol):
     """All that signing up asks of the store."""
+
+
+class ReaderStore(AddressStore, LeavingStore, OwnDataStore, PreferencesStore, Protocol):
+    """All that readers' own pages ask of the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,7 @@ class Subscribing:
     newsletters: Mapping[str, Newsletter]
     """Those offered, by slug."""
     store: SubscribingStore
+    readers: ReaderStore
     api_token: str = ""
     """That an operator's programs send; empty where there are none."""
     limits: Limits = field(default_factory=Limits)
@@ -74,7 +82,15 @@ def create_app(
     routes = [
         Route(
             "/unsubscribe/{token}",
-            Subscriptions(site, pages, store, keys, clock).answer,
+            Subscriptions(
+                site,
+                pages,
+                store,
+                keys,
+                clock,
+                subscribing.newsletters if subscribing else {},
+                subscribing.readers if subscribing else None,
+            ).answer,
             methods=["GET", "POST"],
         )
     ]
@@ -82,6 +98,7 @@ def create_app(
         routes.append(Route("/editions/{name}", Editions(pages, editions, media_from).answer))
     if subscribing is not None:
         routes += _signing_up(subscribing, site, pages, keys, clock)
+        routes += _own_pages(subscribing, site, pages, keys, clock)
     answering = _site_pages(pages, routes, OldAddresses(site, pages, past), ready)
 
     async def site_pages(scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,6 +148,31 @@ def _signing_up(
         api = SubscribersApi(subscribing.api_token, offered, store, limits, clock)
         routes.append(Route("/api/subscribers", api.answer, methods=["POST"]))
     return routes
+
+
+def _own_pages(
+    subscribing: Subscribing,
+    site: Site,
+    pages: Pages,
+    keys: Mapping[str, bytes],
+    clock: Callable[[], datetime],
+) -> list[Route]:
+    store = subscribing.readers
+    preferences = Preferences(
+        site=site,
+        pages=pages,
+        newsletters=subscribing.newsletters,
+        store=store,
+        keys=keys,
+        clock=clock,
+        address=AddressAsking(store=store, limits=subscribing.limits),
+        data=OwnData(pages=pages, store=store),
+    )
+    change = AddressChange(site=site, pages=pages, store=store, keys=keys, clock=clock)
+    return [
+        Route("/preferences/{token}", preferences.answer, methods=["GET", "POST"]),
+        Route("/address/{token}", change.answer, methods=["GET", "POST"]),
+    ]
 
 
 def _site_pages(

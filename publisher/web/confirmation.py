@@ -13,9 +13,8 @@ from starlette.responses import Response
 from publisher.core.model import Newsletter, Site
 from publisher.core.signup import Standing, from_payload
 from publisher.core.tokens import BadTokenError, Purpose, read
-from publisher.web.forms import is_from_elsewhere, read_body, read_fields
+from publisher.web.forms import client_of, is_from_elsewhere, read_body, read_fields
 from publisher.web.pages import Pages
-from publisher.web.signup import client_of
 from publisher.web.words import agreement
 
 _MOST_BYTES = 10 * 1024

@@ -63,6 +63,11 @@ def first(fields: Fields, name: str) -> str:
     return fields.get(name, [""])[0]
 
 
+def client_of(request: Request) -> str:
+    """The address that the request came from; of one by a trusted proxy, whom that names."""
+    return request.client.host if request.client else ""
+
+
 def is_from_elsewhere(request: Request, site: Site) -> bool:
     """Whether the browser says that a page of another site sent this.
 

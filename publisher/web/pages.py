@@ -26,6 +26,7 @@ class Pages:
         self._environment = environment([folder])
         self._environment.globals.update(site=site, css=css)
         digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        self._guess_zone = (folder / "static" / "zone.js").read_text(encoding="utf-8")
         self._headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": (
@@ -58,6 +59,14 @@ class Pages:
         spoken = {"locale": self.locale, "direction": direction(self.locale)}
         html = self._environment.get_template(template).render(spoken | context)
         return HTMLResponse(html, status, self._headers | {"Content-Language": self.locale})
+
+    def with_script(self, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
+        """A page that guesses the reader's time zone; all else on it works without a script."""
+        response = self.render(template, status, guess_zone=self._guess_zone, **context)
+        digest = base64.b64encode(hashlib.sha256(self._guess_zone.encode()).digest()).decode()
+        policy = response.headers["Content-Security-Policy"]
+        response.headers["Content-Security-Policy"] = f"{policy}; script-src 'sha256-{digest}'"
+        return response
 
     def message(self, status: int, heading: str, text: str) -> HTMLResponse:
         """A page that only says something; both are said as the catalogues have them."""

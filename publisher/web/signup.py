@@ -14,7 +14,7 @@ from publisher.core.model import Cadence, Newsletter, Site
 from publisher.core.schedule import WEEKDAYS
 from publisher.core.signup import SignUp
 from publisher.web import signup_input
-from publisher.web.forms import Fields, first, origin_of, read_body, read_fields
+from publisher.web.forms import Fields, client_of, first, origin_of, read_body, read_fields
 from publisher.web.limits import Limits
 from publisher.web.pages import Pages
 from publisher.web.signup_input import Offer, WrongFieldError
@@ -70,7 +70,7 @@ class SignUpForm:
         that comes of it is one mail a day, which whoever posts from anywhere can cause as well.
         """
         if wait := self._limits.wait_of_client(client_of(request)):
-            return _too_often(self._pages, wait)
+            return too_often(self._pages, wait)
         body = await read_body(request, _MOST_BYTES)
         if body is None:
             return self._pages.message(413, "That was too much", "Nothing has been changed.")
@@ -78,7 +78,7 @@ class SignUpForm:
         try:
             address = signup_input.address_of(fields)
             if wait := self._limits.wait_of_domain(address.rpartition("@")[2]):
-                return _too_often(self._pages, wait)
+                return too_often(self._pages, wait)
             asked = signup_input.read(fields, await self._offer(), self._consent(request))
         except WrongFieldError as wrong:
             return self._page(request, await self._offer(), fields, wrong)
@@ -106,17 +106,17 @@ class SignUpForm:
         return self._pages.render(
             "subscribe.html",
             400 if wrong else 200,
-            offered=[_choices(each, offer, fields, len(offered) == 1) for each in offered],
+            offered=[choices(each, offer, fields, len(offered) == 1) for each in offered],
             email=first(fields, "email"),
             name=first(fields, "name"),
             wrong=wrong,
             trap=TRAP,
             days=days(self._pages.locale),
-            zones=_zones(),
+            zones=zones(),
         )
 
 
-def _too_often(pages: Pages, seconds: int) -> Response:
+def too_often(pages: Pages, seconds: int) -> Response:
     response = pages.message(
         429,
         "Please try again later",
@@ -127,12 +127,7 @@ def _too_often(pages: Pages, seconds: int) -> Response:
     return response
 
 
-def client_of(request: Request) -> str:
-    """The address that the request came from; of one by a trusted proxy, whom that names."""
-    return request.client.host if request.client else ""
-
-
-def _choices(
+def choices(
     newsletter: Newsletter, offer: Offer, fields: Fields, alone: bool
 ) -> Mapping[str, object]:
     """What the form shows of a newsletter: what can be chosen, and what was."""
@@ -160,7 +155,7 @@ def _choices(
 
 
 @cache
-def _zones() -> list[str]:
+def zones() -> list[str]:
     """Names like Europe/Berlin, without those of former times."""
     return sorted(
         each

@@ -63,9 +63,9 @@ def read(fields: Fields, offer: Offer, consent: Mapping[str, str]) -> SignUp:
     return SignUp(
         address=address_of(fields),
         name=one_line(first(fields, "name"), _LONGEST_NAME),
-        locale=_checked(fields, "locale", checks.language) or "",
-        zone=_checked(fields, "zone", checks.zone) or "",
-        wishes={each.slug: _wishes(fields, each, offer) for each in _newsletters(fields, offer)},
+        locale=checked(fields, "locale", checks.language) or "",
+        zone=checked(fields, "zone", checks.zone) or "",
+        wishes={each.slug: wishes_of(fields, each, offer) for each in _newsletters(fields, offer)},
         consent=consent,
     )
 
@@ -83,7 +83,9 @@ def _newsletters(fields: Fields, offer: Offer) -> Sequence[Newsletter]:
     return [offer.newsletters[slug] for slug in slugs]
 
 
-def _wishes(fields: Fields, to: Newsletter, offer: Offer) -> Wishes:
+def wishes_of(fields: Fields, to: Newsletter, offer: Offer) -> Wishes:
+    """What is wished of one newsletter. Raises WrongFieldError."""
+
     def name_of(field: str) -> str:
         own = f"{field}:{to.slug}"
         return own if own in fields else field
@@ -91,10 +93,10 @@ def _wishes(fields: Fields, to: Newsletter, offer: Offer) -> Wishes:
     # What is as the newsletter has it is no wish: its reader goes along when that changes.
     wishes = Wishes(
         categories=_categories(fields, name_of("category"), offer.categories_of(to)),
-        cadence=_unless(to.cadences[0], _checked(fields, name_of("cadence"), checks.cadence)),
-        at=_unless(to.at, _checked(fields, name_of("at"), checks.time_of_day)),
-        weekday=_unless(to.weekday, _checked(fields, name_of("weekday"), checks.weekday)),
-        zone=_unless(to.zone, _checked(fields, name_of("zone"), checks.zone)),
+        cadence=_unless(to.cadences[0], checked(fields, name_of("cadence"), checks.cadence)),
+        at=_unless(to.at, checked(fields, name_of("at"), checks.time_of_day)),
+        weekday=_unless(to.weekday, checked(fields, name_of("weekday"), checks.weekday)),
+        zone=_unless(to.zone, checked(fields, name_of("zone"), checks.zone)),
     )
     try:
         slot_for(to, wishes)
@@ -111,7 +113,7 @@ def _categories(fields: Fields, name: str, offered: Mapping[str, str]) -> tuple[
     return None if EVERYTHING in chosen or set(chosen) == set(offered) else chosen or None
 
 
-def _checked(fields: Fields, name: str, rule: Callable[[str], T]) -> T | None:
+def checked(fields: Fields, name: str, rule: Callable[[str], T]) -> T | None:
     """The value of a field that may be left out or empty."""
     value = first(fields, name).strip()
     if not value:

@@ -1,7 +1,11 @@
-"""Leaving a newsletter by its link in a mail: looking changes nothing, a POST does (RFC 8058)."""
+"""Leaving a newsletter by its link in a mail: looking changes nothing, a POST does (RFC 8058).
+
+Before none the page offers less mail, and after it the way back.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -9,12 +13,23 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from publisher.core.model import Site
-from publisher.core.tokens import BadTokenError, Purpose, read
-from publisher.web.forms import Fields, first, is_from_elsewhere, read_body, read_fields
+from publisher.core.model import Cadence, Newsletter, Site, SubscriptionState
+from publisher.core.preferences import Leaving, choosing_payload, consent, in_a_month
+from publisher.core.tokens import BadTokenError, Purpose, read, sign
+from publisher.core.wishes import Wishes
+from publisher.web.forms import (
+    Fields,
+    client_of,
+    first,
+    is_from_elsewhere,
+    read_body,
+    read_fields,
+)
 from publisher.web.pages import Pages
+from publisher.web.words import HOW_RETURNED, agreement
 
 _MOST_BYTES = 10 * 1024
+_LESS = ("weekly", "pause")
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +44,28 @@ class Unsubscriber(Protocol):
         """Ends it; False when it had ended before or is not there. `by` is for the record."""
 
 
+class LeavingStore(Protocol):
+    """What it needs besides where newsletters are offered."""
+
+    def categories(self) -> Mapping[str, str]:
+        """Titles by slug, of all that there are."""
+
+    def leaving(self, subscription_id: int) -> Leaving | None:
+        """What the link finds; None where there is no such subscription (any more)."""
+
+    def leave(self, subscription_id: int, *, by: str, at: datetime) -> bool:
+        """As `Unsubscriber.unsubscribe`, and says goodbye."""
+
+    def choose(self, subscriber_id: int, slug: str, wishes: Wishes, at: datetime) -> bool:
+        """Gives a subscription exactly these wishes; False where it has ended."""
+
+    def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
+        """Pauses subscriptions, by slug, or lets them go on (None)."""
+
+    def join(self, subscriber_id: int, slug: str, consent: Mapping[str, str], at: datetime) -> bool:
+        """Subscribes again; False where the reader gets it already, or may get no mail."""
+
+
 class Subscriptions:
     """The endpoint `/unsubscribe/{token}`."""
 
@@ -39,33 +76,50 @@ class Subscriptions:
         store: Unsubscriber,
         keys: Mapping[str, bytes],
         clock: Callable[[], datetime],
+        newsletters: Mapping[str, Newsletter],
+        readers: LeavingStore | None,
     ) -> None:
+        """`newsletters`: those offered, by slug; `readers`: None where there are none."""
         self._site = site
         self._pages = pages
         self._store = store
         self._keys = keys
         self._clock = clock
+        self._newsletters = newsletters
+        self._readers = readers
 
     async def answer(self, request: Request) -> Response:
         subscription = self._subscription(request)
         if subscription is None:
             return self._pages.render("unsubscribe_bad_link.html", 400)
         if request.method == "POST":
-            return await self._leave(request, subscription)
-        return await self._ask(subscription)
+            return await self._act(request, subscription)
+        return await self._ask(request, subscription)
 
-    async def _ask(self, subscription: int) -> Response:
+    async def _ask(self, request: Request, subscription: int, status: int = 200) -> Response:
         """For GET and HEAD: mail scanners follow every link, so nothing changes here."""
         title = await asyncio.to_thread(self._store.subscription_title, subscription)
-        if title is None:
+        leaving = await self._leaving(subscription)
+        if title is None or (leaving is None and self._readers):
             return self._pages.message(
                 404,
                 "There is nothing to unsubscribe",
                 "This subscription no longer exists, and no mail goes out for it.",
             )
-        return self._pages.render("unsubscribe.html", title=title)
+        if leaving and leaving.state is SubscriptionState.UNSUBSCRIBED:
+            return self._left(title, leaving)
+        offered = self._newsletters.get(leaving.newsletter) if leaving else None
+        less = offered is not None and _gets_it(leaving)
+        return self._pages.render(
+            "unsubscribe.html",
+            status,
+            title=title,
+            less=less,
+            weekly=leaving and offered and _can_be_weekly(leaving, offered),
+            choose_url=self._choose_url(request, leaving) if leaving else "",
+        )
 
-    async def _leave(self, request: Request, subscription: int) -> Response:
+    async def _act(self, request: Request, subscription: int) -> Response:
         """For a POST from a mail program's own button or from ours; again is the same as once."""
         try:
             body = await read_body(request, _MOST_BYTES)
@@ -73,20 +127,75 @@ class Subscriptions:
             return Response(status_code=400)
         if body is None:
             return self._pages.message(413, "That was too much", "Nothing has been changed.")
-        by = _meant(await read_fields(request, body))
+        fields = await read_fields(request, body)
+        by = _meant(fields)
         if by != "one-click" and is_from_elsewhere(request, self._site):
             return self._pages.message(
                 403, "Please open the link in your mail", "Nothing has been changed."
             )
+        if by is not None:
+            return await self._leave(subscription, by)
+        leaving = await self._leaving(subscription)
+        to = self._newsletters.get(leaving.newsletter) if leaving else None
+        if leaving and to and first(fields, "less") in _LESS and _gets_it(leaving):
+            return await self._lessen(first(fields, "less"), leaving, to)
+        if leaving and to and "return" in fields and leaving.may_return:
+            return await self._return(request, leaving, to)
+        return await self._ask(request, subscription, 400)
+
+    async def _leave(self, subscription: int, by: str) -> Response:
+        leave = self._readers.leave if self._readers else self._store.unsubscribe
         title = await asyncio.to_thread(self._store.subscription_title, subscription)
-        if by is None:
-            return self._pages.render("unsubscribe.html", 400, title=title or "")
-        changed = await asyncio.to_thread(
-            self._store.unsubscribe, subscription, by=by, at=self._clock()
-        )
-        if changed:
+        if await asyncio.to_thread(leave, subscription, by=by, at=self._clock()):
             log.info("unsubscribed", subscription=subscription, by=by)
-        return self._pages.render("unsubscribe_done.html", title=title or "")
+        return self._left(title or "", await self._leaving(subscription))
+
+    async def _lessen(self, less: str, leaving: Leaving, to: Newsletter) -> Response:
+        assert self._readers is not None  # there is a `leaving`
+        now = self._clock()
+        if less == "weekly" and _can_be_weekly(leaving, to):
+            wishes = replace(leaving.wishes, cadence=Cadence.WEEKLY)
+            await asyncio.to_thread(
+                self._readers.choose, leaving.subscriber_id, to.slug, wishes, now
+            )
+            text = "It comes once a week from now on."
+        elif less == "pause":
+            end = in_a_month(leaving.wishes.zone or to.zone, now)
+            await asyncio.to_thread(self._readers.pause, leaving.subscriber_id, {to.slug: end}, now)
+            text = "Nothing comes for a month; what is published meanwhile comes after it."
+        else:
+            text = "Nothing had to be changed."
+        return self._pages.message(200, to.title, text)
+
+    async def _return(self, request: Request, leaving: Leaving, to: Newsletter) -> Response:
+        assert self._readers is not None  # there is a `leaving`
+        now = self._clock()
+        words = agreement(
+            to,
+            leaving.wishes,
+            await asyncio.to_thread(self._readers.categories),
+            self._pages.locale,
+        )
+        record = consent(HOW_RETURNED, client_of(request), words, now)
+        if await asyncio.to_thread(self._readers.join, leaving.subscriber_id, to.slug, record, now):
+            log.info("came back", newsletter=to.slug, subscriber=leaving.subscriber_id)
+        return self._pages.render("confirm_done.html", titles=[to.title])
+
+    def _left(self, title: str, leaving: Leaving | None) -> Response:
+        may_return = leaving is not None and leaving.may_return
+        return self._pages.render("unsubscribe_done.html", title=title, may_return=may_return)
+
+    async def _leaving(self, subscription: int) -> Leaving | None:
+        if self._readers is None:
+            return None
+        return await asyncio.to_thread(self._readers.leaving, subscription)
+
+    def _choose_url(self, request: Request, leaving: Leaving) -> str:
+        """Whoever has this link can leave, and so may choose; no more than that."""
+        key_id = str(request.path_params["token"]).partition(".")[0]
+        payload = choosing_payload(leaving.subscriber_id)
+        token = sign(Purpose.PREFERENCES, payload, key_id, self._keys[key_id])
+        return f"{self._site.url}/preferences/{token}"
 
     def _subscription(self, request: Request) -> int | None:
         try:
@@ -98,6 +207,15 @@ class Subscriptions:
                 return subscription_id
             case _:
                 return None
+
+
+def _gets_it(leaving: Leaving | None) -> bool:
+    return leaving is not None and leaving.state is SubscriptionState.CONFIRMED
+
+
+def _can_be_weekly(leaving: Leaving, to: Newsletter) -> bool:
+    now = leaving.wishes.cadence or to.cadences[0]
+    return Cadence.WEEKLY in to.cadences and now is not Cadence.WEEKLY
 
 
 def _meant(fields: Fields) -> str | None:

@@ -25,6 +25,11 @@ _WHEN = {
 }
 
 
+HOW_RETURNED = "came back by the link in a mail"
+HOW_JOINED = "chosen on the reader's own page"
+"""For the record of consent."""
+
+
 def days(locale: str) -> Sequence[tuple[str, str]]:
     """Each as forms send it, and its name."""
     names = get_day_names("wide", locale=babel(locale))

@@ -19,6 +19,7 @@ from sqlalchemy import event, select, update
 
 from publisher.core.signup import payload
 from publisher.core.tokens import Purpose, sign
+from publisher.readerstore import ReaderStore
 from publisher.store import notices, subscribers
 from publisher.store.tables import metadata, subscriber, subscription
 from publisher.web.app import Subscribing, create_app
@@ -31,6 +32,7 @@ from tests.flow.test_web import FROM_ELSEWHERE, FROM_HERE
 
 ADA = "ada@reader.example"
 TOKEN = "a token of the operator"
+ERASE = {"do": "erase", "sure": "yes"}
 UNLIMITED = Limits(of_client=(), of_network=(), of_domain=())
 MORE = """
 [[newsletters]]
@@ -100,6 +102,7 @@ def visitor(room: Newsroom, limits: Limits = UNLIMITED, host: str = "192.0.2.1")
             subscribing=Subscribing(
                 newsletters=app.newsletters,
                 store=SignUps(app.db, app.newsletters, app.suppression_key),
+                readers=ReaderStore(app.db, app.newsletters, app.suppression_key),
                 api_token=TOKEN,
                 limits=limits,
             ),
@@ -378,7 +381,12 @@ async def test_looking_at_every_link_of_every_mail_changes_nothing(
 def tokens(room: Newsroom) -> dict[Purpose, str]:
     """One of each kind, all of the same reader and subscription."""
     key_id, key = room.app.keys.current
-    payloads = {Purpose.UNSUBSCRIBE: [1], Purpose.CONFIRM: payload(1, room.now)}
+    payloads: dict[Purpose, list[int | str]] = {
+        Purpose.UNSUBSCRIBE: [1],
+        Purpose.CONFIRM: payload(1, room.now),
+        Purpose.PREFERENCES: [1, 1],
+        Purpose.ADDRESS: [1, 1, payload(1, room.now)[1]],
+    }
     assert set(payloads) == set(Purpose)
     return {purpose: sign(purpose, said, key_id, key) for purpose, said in payloads.items()}
 
@@ -395,7 +403,8 @@ async def test_no_byte_of_a_link_can_be_another(room: Newsroom) -> None:
                 bad = token[:place] + other + token[place + 1 :]
                 quoted = "".join(f"%{ord(each):02X}" for each in bad)
                 answer = await web.post(
-                    f"/{purpose}/{quoted}", **{"confirm": "yes", "List-Unsubscribe": "One-Click"}
+                    f"/{purpose}/{quoted}",
+                    **{"confirm": "yes", "List-Unsubscribe": "One-Click", **ERASE},
                 )
                 assert answer.status_code in (400, 404), (purpose, place, other)
     assert tables(room) == before
@@ -409,7 +418,7 @@ async def test_each_kind_of_link_is_good_for_its_purpose_alone(room: Newsroom) -
         for other in set(Purpose) - {purpose}:
             path = f"/{other}/{token}"
             assert (await web.get(path)).status_code == 400
-            form = {"confirm": "yes", "List-Unsubscribe": "One-Click"}
+            form = {"confirm": "yes", "List-Unsubscribe": "One-Click", **ERASE}
             assert (await web.post(path, **form)).status_code == 400
     assert tables(room) == before
     for payload_ in ([1], [1, "2"], ["1", 2], [1, 2, 3], []):

@@ -712,6 +712,7 @@ def test_a_rendering_comes_back_as_it_was_made(desk: Desk) -> None:
     with desk.world.db.read() as conn:
         row = conn.execute(select(rendering)).one()
         content = renderings.content(conn, row.variant_id)
+        assert content is not None
     newsletter = desk.renderer.newsletters["daily"]
     assert desk.renderer.mail(newsletter, content) == desk.rendering(job)
     assert row.number == 1

@@ -337,6 +337,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
         sa.UniqueConstraint("edition_id", "hash", name="uq_variant_content"),
         sa.UniqueConstraint("notice_id", name=op.f("uq_variant_notice_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "rendering",
@@ -353,6 +354,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rendering")),
         sa.UniqueConstraint("variant_id", "number", name="uq_rendering_number"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "variant_article",

@@ -1,0 +1,221 @@
+"""What a reader's own pages ask of the store, each in a short transaction of its own."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import structlog
+
+from publisher.core.addresses import normalise
+from publisher.core.delivery import CHECK_HOLDS
+from publisher.core.identity import address_hash
+from publisher.core.model import Newsletter, SubscriberState, SubscriptionState
+from publisher.core.notice import NoticeContent, NoticeKind
+from publisher.core.preferences import ONE_GOODBYE_IN, ChangeLink, Chosen, Leaving, Own
+from publisher.core.tokens import Purpose
+from publisher.core.wishes import Wishes
+from publisher.errors import TransientError
+from publisher.store import (
+    address_changes,
+    erasing,
+    newsletters,
+    notices,
+    shelf,
+    story,
+    subscribers,
+)
+from publisher.store.engine import Database
+from publisher.webstore import WebStore
+
+_MAILABLE = (SubscriberState.ACTIVE, SubscriberState.BOUNCING)
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderStore:
+    """Satisfies the Protocols of a reader's own pages; called off the event loop, from several
+    threads."""
+
+    db: Database
+    newsletters: Mapping[str, Newsletter]
+    key: bytes
+    """Hashes addresses."""
+
+    def categories(self) -> Mapping[str, str]:
+        """Titles by slug, of all that there are."""
+        with self.db.read() as conn:
+            return {each.slug: each.title for each in shelf.categories(conn)}
+
+    def own(self, subscriber_id: int) -> Own | None:
+        """What a reader's page shows; None where the reader is no more."""
+        with self.db.read() as conn:
+            reader = subscribers.by_id(conn, subscriber_id)
+            if reader is None or reader.state is SubscriberState.ERASED:
+                return None
+            found = subscribers.subscriptions_of(conn, subscriber_id)
+        return Own(
+            subscriber_id=reader.id,
+            token_version=reader.token_version,
+            address=reader.address,
+            name=reader.name,
+            zone=reader.zone,
+            max_per_day=reader.max_per_day,
+            state=reader.state,
+            subscriptions=[
+                Chosen(
+                    subscription_id=each.id,
+                    newsletter=each.newsletter,
+                    state=each.state,
+                    wishes=each.wishes,
+                    paused_until=each.paused_until,
+                )
+                for each in found
+            ],
+        )
+
+    def choose(self, subscriber_id: int, slug: str, wishes: Wishes, at: datetime) -> bool:
+        """Give a subscription exactly these wishes; False where it has ended.
+
+        Raises PermanentError when the newsletter does not come in the cadence wished for.
+        """
+        with self.db.write() as conn:
+            known = subscribers.subscription_of(conn, subscriber_id, slug)
+            if known is None or known.state is not SubscriptionState.CONFIRMED:
+                return False
+            subscribers.choose_anew(conn, known, self.newsletters[slug], wishes, at)
+        return True
+
+    def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
+        """Pause confirmed subscriptions, by slug, or let them go on (None)."""
+        with self.db.write() as conn:
+            for known in subscribers.subscriptions_of(conn, subscriber_id):
+                if known.newsletter in ends and known.state is SubscriptionState.CONFIRMED:
+                    to = self.newsletters[known.newsletter]
+                    subscribers.pause(conn, known, to, ends[known.newsletter], at)
+
+    def cap(self, subscriber_id: int, max_per_day: int | None) -> None:
+        with self.db.write() as conn:
+            subscribers.cap(conn, subscriber_id, max_per_day)
+
+    def join(self, subscriber_id: int, slug: str, consent: Mapping[str, str], at: datetime) -> bool:
+        """Subscribe a reader who asks by a link of their own; False where they get it already, or
+        may get no mail."""
+        with self.db.write() as conn:
+            reader = subscribers.by_id(conn, subscriber_id)
+            if reader is None or reader.state not in _MAILABLE:
+                return False
+            known = subscribers.subscription_of(conn, subscriber_id, slug)
+            if known is not None and known.state is SubscriptionState.CONFIRMED:
+                return False
+            wishes = known.wishes if known is not None else Wishes()
+            to = self.newsletters[slug]
+            if wishes.cadence not in (None, *to.cadences):  # no longer offered
+                wishes = Wishes(categories=wishes.categories)
+            subscribers.subscribe(conn, subscriber_id, to, wishes, consent=consent, now=at)
+        return True
+
+    def leave(self, subscription_id: int, *, by: str, at: datetime) -> bool:
+        """End a subscription, and say goodbye; as `WebStore.unsubscribe`."""
+        ended = WebStore(self.db).unsubscribe(subscription_id, by=by, at=at)
+        if ended:
+            with self.db.write() as conn:
+                known = subscribers.now_of(conn, subscription_id)
+                reader = subscribers.by_id(conn, known.subscriber_id) if known else None
+                if known is not None and reader is not None and reader.state in _MAILABLE:
+                    notices.enqueue(
+                        conn,
+                        NoticeKind.GOODBYE,
+                        reader.address,
+                        address_hash(normalise(reader.address), self.key),
+                        reader.locale,
+                        NoticeContent(
+                            newsletters=(known.newsletter,),
+                            links={Purpose.UNSUBSCRIBE.value: [known.id]},
+                        ),
+                        at,
+                        within=ONE_GOODBYE_IN,
+                        subscriber_id=reader.id,
+                    )
+        return ended
+
+    def leaving(self, subscription_id: int) -> Leaving | None:
+        """What a link to leave finds; None where there is no such subscription (any more)."""
+        with self.db.read() as conn:
+            known = subscribers.now_of(conn, subscription_id)
+            reader = subscribers.by_id(conn, known.subscriber_id) if known else None
+            if known is None or reader is None or reader.state is SubscriberState.ERASED:
+                return None
+            title = newsletters.title(conn, known.newsletter)
+        is_offered = known.newsletter in self.newsletters
+        return Leaving(
+            subscriber_id=reader.id,
+            newsletter=known.newsletter,
+            title=title or "",
+            state=known.state,
+            wishes=known.wishes,
+            paused_until=known.paused_until,
+            may_return=is_offered
+            and reader.state in _MAILABLE
+            and known.state is SubscriptionState.UNSUBSCRIBED,
+        )
+
+    def ask_change(self, subscriber_id: int, address: str, at: datetime) -> None:
+        """Have a checked address asked whether it is the reader's new one."""
+        with self.db.write() as conn:
+            address_changes.ask(conn, subscriber_id, address, self.key, at)
+
+    def new_address(self, link: ChangeLink) -> str | None:
+        """The address that the link confirms; None where it has served, or was forgotten."""
+        with self.db.read() as conn:
+            return address_changes.waiting(conn, link)
+
+    def change_address(self, link: ChangeLink, at: datetime) -> bool:
+        """Confirm it; False where the link confirms nothing."""
+        with self.db.write() as conn:
+            return address_changes.confirm(conn, link, self.key, at)
+
+    def everything(self, subscriber_id: int) -> Mapping[str, object] | None:
+        """All that the books hold of a reader, for the reader to have."""
+        with self.db.read() as conn:
+            reader = subscribers.by_id(conn, subscriber_id)
+            if reader is None or reader.state is SubscriberState.ERASED:
+                return None
+            return {
+                "reader": asdict(reader),
+                "subscriptions": [
+                    asdict(each) for each in subscribers.subscriptions_of(conn, subscriber_id)
+                ],
+                "mails": [asdict(each) for each in story.mails(conn, subscriber_id)],
+                "notices": [asdict(each) for each in story.notices(conn, subscriber_id)],
+                "bounces": [asdict(each) for each in story.bounces(conn, subscriber_id)],
+            }
+
+    def erase(self, subscriber_id: int, at: datetime) -> bool:
+        """Forget a reader, so that nothing tells who they were; False where they are no more.
+
+        When it returns, no byte of the address is in the files of an SQLite database, unless the
+        log says that they are still to be cleaned.
+        """
+        with self.db.write() as conn:
+            texts = erasing.erase(conn, subscriber_id, self.key, at)
+        if not texts:
+            return False
+        over = time.monotonic() + CHECK_HOLDS
+        while time.monotonic() < over and self._is_in_flight(subscriber_id):
+            time.sleep(0.02)
+        try:
+            is_clean = self.db.scrub(texts)
+        except TransientError:
+            is_clean = False
+        if self.db.is_sqlite and not is_clean:
+            log.warning(
+                "a reader is erased, but the database was too busy to be cleaned: deleted text may "
+                "stay in its files; stop the program, and let `sqlite3` VACUUM the database",
+                subscriber=subscriber_id,
+            )
+        return True
+
+    def _is_in_flight(self, subscriber_id: int) -> bool:
+        with self.db.read() as conn:
+            return erasing.is_in_flight(conn, subscriber_id)

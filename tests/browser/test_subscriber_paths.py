@@ -1,0 +1,225 @@
+"""From signing up to being forgotten, in a real browser: on a phone too, and without a script."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import select
+
+from publisher.store import subscribers
+from publisher.store.subscribers import Subscription
+from publisher.store.tables import subscriber
+from tests.browser.test_pages import AXE, opened
+from tests.flow.newsroom import Newsroom, newsroom
+from tests.flow.site import until
+from tests.flow.smtp import SmtpServer
+from tests.flow.test_signup import MORE, link
+
+NEW = "new@reader.example"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Newsroom, SmtpServer]]:
+    """A running site with two newsletters and some categories, and the server of its mails."""
+    folder = Path(tmp_path_factory.mktemp("readers"))
+    with SmtpServer().running() as server, newsroom(folder, server, more=MORE) as room:
+        for number, category in enumerate(("Harbour", "عالم", "Averyvery" * 12)):
+            room.site.write(f"{number}.md", f"No. {number}", categories=f"[{category}]")
+        with room.site.daemon():
+            until(lambda: len(room.site.feed()) == 3, "the articles")
+            yield room, server
+
+
+def own(room: Newsroom, address: str) -> str:
+    """The link to a reader's page, as today's mails carry it."""
+    with room.app.db.read() as conn:
+        reader = subscribers.find(conn, address)
+    assert reader is not None
+    return room.app.preferences_url(reader.id, reader.token_version, room.app.keys.current[0])
+
+
+def its(room: Newsroom, address: str, newsletter: str = "daily") -> Subscription:
+    with room.app.db.read() as conn:
+        reader = subscribers.find(conn, address)
+        assert reader is not None
+        found = subscribers.subscription_of(conn, reader.id, newsletter)
+    assert found is not None
+    return found
+
+
+def leaving(room: Newsroom, address: str) -> str:
+    return room.app.unsubscribe_url(its(room, address).id, room.app.keys.current[0])
+
+
+def context_of(
+    chromium: Browser, width: int, scheme: str = "light", *, script: bool = True
+) -> BrowserContext:
+    return chromium.new_context(
+        viewport={"width": width, "height": 844},
+        color_scheme="dark" if scheme == "dark" else "light",
+        java_script_enabled=script,
+        timezone_id="Asia/Tokyo",
+    )
+
+
+def open_all(page: Page) -> None:
+    closed = page.locator("details:not([open]) > summary")
+    while closed.count():
+        closed.first.click()
+
+
+@pytest.mark.parametrize("width", [320, 1024])
+def test_from_the_first_form_to_being_forgotten_without_a_script(
+    chromium: Browser, site: tuple[Newsroom, SmtpServer], width: int
+) -> None:
+    room, server = site
+    ada = f"ada{width}@reader.example"
+    context = context_of(chromium, width, script=False)
+    page = context.new_page()
+    page.goto(f"{room.app.site.url}/subscribe?newsletter=daily")
+    page.get_by_label("Your mail address").fill(ada)
+    page.get_by_role("button", name="Subscribe").click()
+    until(lambda: server.to(ada), "the mail")
+    page.goto(room.app.site.url + link(server.to(ada)[0]))
+    page.get_by_role("button", name="Yes, subscribe").click()
+    assert page.locator("h1").inner_text() == "You are subscribed"
+
+    page.goto(own(room, ada))
+    page.get_by_label("At", exact=True).fill("18:30")
+    page.get_by_label("Time zone").fill("America/New_York")
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert "every day at 18:30 (America/New_York)" in page.get_by_role("status").inner_text()
+    assert its(room, ada).slot == "daily/daily@18:30[America/New_York]"
+
+    open_all(page)
+    page.get_by_label("Send nothing until").fill("2027-01-31")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    assert "Paused until 2027-01-31" in page.locator("main").inner_text()
+    assert its(room, ada).paused_until is not None
+    page.get_by_role("button", name="Go on now").click()
+    assert its(room, ada).paused_until is None
+
+    page.goto(leaving(room, ada))
+    page.get_by_role("button", name="Unsubscribe").click()
+    assert its(room, ada).state == "unsubscribed"
+    until(lambda: b"/unsubscribe/" in server.to(ada)[-1].data, "the goodbye")
+    page.goto(room.app.site.url + link(server.to(ada)[-1], "unsubscribe"))
+    page.get_by_role("button", name="Subscribe again").click()
+    assert its(room, ada).state == "confirmed"
+
+    page.goto(own(room, ada))
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download all").click()
+    known = json.loads(Path(downloading.value.path()).read_text())
+    assert known["reader"]["address"] == ada
+    page.get_by_role("button", name="Forget me…").click()
+    page.get_by_role("button", name="Yes, forget me").click()
+    assert page.locator("h1").inner_text() == "You are forgotten"
+    with room.app.db.read() as conn:
+        assert ada not in conn.execute(select(subscriber.c.address)).scalars().all()
+    context.close()
+
+
+def test_another_address_is_confirmed_by_its_button(
+    chromium: Browser, site: tuple[Newsroom, SmtpServer]
+) -> None:
+    room, server = site
+    room.join("bo")
+    context = context_of(chromium, 390, script=False)
+    page = context.new_page()
+    page.goto(own(room, "bo@reader.example"))
+    page.get_by_label("Your new address").fill("nobody")
+    # The browser itself refuses what is no address; what it lets pass we look at.
+    page.get_by_label("Your new address").fill("bo@nowhere")
+    page.get_by_role("button", name="Change the address").click()
+    assert "is not a mail address" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Your new address").input_value() == "bo@nowhere"
+    page.get_by_label("Your new address").fill(NEW)
+    page.get_by_role("button", name="Change the address").click()
+    until(lambda: server.to(NEW), "the mail to the new address")
+    page.goto(room.app.site.url + link(server.to(NEW)[0], "address"))
+    page.get_by_role("button", name="Yes, use this address").click()
+    assert page.locator("h1").inner_text() == "Your address is changed"
+    until(lambda: server.to("bo@reader.example"), "the mail to the former one")
+    assert NEW in context_text(page, own(room, NEW))
+    context.close()
+
+
+def context_text(page: Page, address: str) -> str:
+    page.goto(address)
+    return page.locator("main").inner_text()
+
+
+def test_the_zone_is_suggested_by_the_browser_until_one_is_chosen(
+    chromium: Browser, site: tuple[Newsroom, SmtpServer]
+) -> None:
+    room, _ = site
+    room.join("cy")
+    cy = "cy@reader.example"
+    context = context_of(chromium, 390)
+    page, complaints = opened(context, own(room, cy))
+    zone = page.get_by_label("Time zone")
+    assert zone.input_value() == "Asia/Tokyo"
+    assert page.get_by_text("The time zone is a suggestion").is_visible()
+    assert its(room, cy).zone is None
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert its(room, cy).zone == "Asia/Tokyo"
+    assert page.get_by_text("The time zone is a suggestion").count() == 0
+    zone.fill("Europe/Paris")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.reload()
+    assert zone.input_value() == "Europe/Paris"
+    assert complaints == []
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_pages_fit_the_screen_and_everybody_can_use_them(
+    chromium: Browser, site: tuple[Newsroom, SmtpServer], width: int, scheme: str
+) -> None:
+    room, server = site
+    name = f"dee{width}{scheme}"
+    dee = f"{name}@reader.example"
+    room.join(name)
+    room.join(name, newsletter="alerts")
+    context = context_of(chromium, width, scheme)
+
+    def look(page: Page, title: str) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, title
+        assert page.locator("h1").count() == 1, title
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run()")["violations"]
+        assert found == [], (title, json.dumps(found, indent=1)[:3000])
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/{title}-{width}-{scheme}.png", full_page=True)
+
+    page, complaints = opened(context, own(room, dee))
+    look(page, "preferences-closed")
+    open_all(page)
+    look(page, "preferences")
+    daily = page.locator("section", has=page.get_by_role("heading", name="The Daily"))
+    daily.get_by_label("Send nothing until").fill("2027-02-01")
+    daily.get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_text("Paused until 2027-02-01.", exact=True).wait_for()
+    look(page, "paused")
+    page.get_by_label("Your new address").fill("new-" + dee)
+    page.get_by_role("button", name="Change the address").click()
+    look(page, "asked")
+    page.get_by_role("button", name="Forget me…").click()
+    look(page, "erase")
+    until(lambda: server.to("new-" + dee), "the mail to the new address")
+    page.goto(room.app.site.url + link(server.to("new-" + dee)[0], "address"))
+    look(page, "address")
+    page.goto(leaving(room, dee))
+    look(page, "unsubscribe")
+    page.get_by_role("link", name="Choose fewer").click()
+    look(page, "limited")
+    page.goto(leaving(room, dee))
+    page.get_by_role("button", name="Unsubscribe").click()
+    look(page, "left")
+    assert complaints == []
+    context.close()

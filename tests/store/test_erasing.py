@@ -1,0 +1,225 @@
+"""Being forgotten, choosing anew and pausing, in the tables and in the files they are kept in."""
+
+import random
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from publisher.core.identity import address_hash
+from publisher.core.model import Cadence, Rendering, SubscriptionState
+from publisher.core.wishes import Wishes
+from publisher.errors import PermanentError
+from publisher.readerstore import ReaderStore
+from publisher.store import (
+    editions,
+    erasing,
+    ledger,
+    renderings,
+    signups,
+    subscribers,
+    suppressions,
+)
+from publisher.store.engine import Database
+from publisher.store.subscribers import Subscription
+from publisher.store.tables import (
+    bounce,
+    delivery,
+    metadata,
+    notice,
+    rendering,
+    subscriber,
+    suppression,
+    variant,
+)
+from tests.store.test_signups import ask
+from tests.store.world import ALERTS, DAILY, World
+
+KEY = b"k" * 32
+ANN = "ann@reader.example"
+
+
+def number(world: World, name: str = "ann") -> int:
+    with world.db.read() as conn:
+        found = subscribers.find(conn, f"{name}@reader.example")
+    assert found is not None
+    return found.id
+
+
+def its(world: World, name: str = "ann") -> Subscription:
+    with world.db.read() as conn:
+        found = subscribers.subscription_of(conn, number(world, name), "daily")
+    assert found is not None
+    return found
+
+
+def readers(world: World) -> ReaderStore:
+    return ReaderStore(world.db, {each.slug: each for each in world.newsletters}, KEY)
+
+
+def test_nothing_in_any_table_tells_who_they_were(world: World) -> None:
+    world.subscribe("ann", categories=["news"], cadence=Cadence.WEEKLY)
+    world.subscribe("bo")
+    ask(world, "ann", "alerts")
+    world.publish("One")
+    world.wait(days=8)
+    world.plan()
+    ann = number(world)
+    with world.db.write() as conn:
+        its_rows = update(delivery).where(delivery.c.subscriber_id == ann)
+        conn.execute(its_rows.values(reply="ann said no"))
+        conn.execute(
+            bounce.insert().values(
+                subscriber_id=ann, kind="hard", diagnostic="no ann", received_at=world.now
+            )
+        )
+        before = dict(ledger.counts(conn))
+    assert readers(world).erase(ann, world.now)
+    assert not readers(world).erase(ann, world.now)
+    with world.db.read() as conn:
+        for table in metadata.sorted_tables:
+            said = repr(conn.execute(select(table)).all())
+            assert "ann" not in said, table.name
+        assert conn.execute(select(suppression.c.address_hash)).scalars().all() == [
+            address_hash(ANN, KEY)
+        ]
+        assert sum(ledger.counts(conn).values()) == sum(before.values())
+        assert ledger.counts(conn)["cancelled"] == 1
+        assert conn.execute(select(notice.c.id)).all() == []
+    world.publish("Two")
+    world.wait(days=8)
+    assert world.plan() == 1  # the other reader's
+
+
+def test_two_can_be_erased_and_editions_end(world: World) -> None:
+    for name in ("ann", "bo"):
+        world.subscribe(name)
+    world.publish("One")
+    world.wait(days=1)
+    world.plan()
+    for name in ("ann", "bo"):
+        assert readers(world).erase(number(world, name), world.now)
+    with world.db.write() as conn:
+        assert editions.finish(conn, world.now) == 1
+
+
+def test_an_erased_address_is_entered_by_nobody_else(world: World) -> None:
+    world.subscribe("ann")
+    readers(world).erase(number(world), world.now)
+    with world.db.read() as conn:
+        with pytest.raises(PermanentError, match="forgotten"):
+            suppressions.refuse_erased(conn, "ANN@reader.example", KEY)
+        suppressions.refuse_erased(conn, "bo@reader.example", KEY)
+    world.wait(days=2)
+    assert ask(world, "ann")  # who is asked to confirm it
+    with world.db.read() as conn:
+        new = number(world)
+        asked_at = conn.execute(select(notice.c.created_at)).scalar_one()
+        assert suppressions.reason(conn, address_hash(ANN, KEY)) == "erased"
+    with world.db.write() as conn:
+        given = {"daily": {"how": "confirmed by mail"}}
+        offered = {"daily": DAILY, "alerts": ALERTS}
+        assert signups.confirm(conn, new, asked_at, given, offered, KEY, world.now) == ["daily"]
+        suppressions.refuse_erased(conn, ANN, KEY)
+
+
+def test_a_graver_reason_outlives_it(world: World) -> None:
+    world.subscribe("ann")
+    hashed = address_hash(ANN, KEY)
+    with world.db.write() as conn:
+        row = {"address_hash": hashed, "reason": "complaint", "since": world.now}
+        conn.execute(suppression.insert().values(**row))
+    readers(world).erase(number(world), world.now)
+    with world.db.write() as conn:
+        suppressions.come_back(conn, hashed)
+        assert suppressions.reason(conn, hashed) == "complaint"
+
+
+def test_what_was_being_made_for_an_erased_reader_is_dropped(world: World) -> None:
+    """Its number becomes nobody else's: workers remember renderings by their numbers."""
+    made = Rendering(subject="S", body=b"", boundary="b", key_id="k", sender="<a@b.example>")
+    numbers: list[tuple[int, int]] = []
+    for name in ("ann", "bo"):
+        ask(world, name)
+        with world.db.write() as conn:
+            last = select(func.max(variant.c.id)).where(variant.c.notice_id.is_not(None))
+            its_variant = conn.execute(last).scalar_one()
+            renderings.add(conn, its_variant, made, fingerprint="f", change=0, now=world.now)
+            number_of = select(func.max(rendering.c.id))
+            numbers.append((its_variant, conn.execute(number_of).scalar_one()))
+        readers(world).erase(number(world, name), world.now)
+        with world.db.write() as conn:
+            assert renderings.content(conn, its_variant) is None
+            renderings.add(conn, its_variant, made, fingerprint="f", change=0, now=world.now)
+            assert conn.execute(select(rendering.c.id)).all() == []
+            with pytest.raises(PermanentError):
+                renderings.find(conn, numbers[-1][1])
+    assert len({each for each, _ in numbers}) == len({each for _, each in numbers}) == 2
+
+
+def test_a_choice_is_replaced_whole_and_keeps_its_place(world: World) -> None:
+    world.publish("Before")
+    world.subscribe("ann", categories=["news"], cadence=Cadence.WEEKLY)
+    place = its(world).after_seq
+    world.publish("Meanwhile")
+    assert readers(world).choose(number(world), "daily", Wishes(), world.now)
+    now = its(world)
+    assert (now.cadence, now.slot) == (None, "daily/daily@07:00[Europe/Berlin]")
+    assert now.after_seq == place
+    assert set(now.categories or ()) == {"news", "*"}
+    world.wait(days=1)
+    world.plan()
+    assert world.mails("ann") == [["Meanwhile"]]
+
+
+def test_what_comes_out_in_a_pause_comes_after_it(world: World) -> None:
+    world.subscribe("ann", cadence=Cadence.IMMEDIATE)
+    store = readers(world)
+    store.pause(number(world), {"daily": world.now.replace(month=12)}, world.now)
+    world.publish("Meanwhile")
+    world.wait(hours=1)
+    assert world.plan() == 0
+    store.pause(number(world), {"daily": None}, world.now)
+    world.wait(hours=1)
+    assert world.plan() == 1  # without waiting for the next article
+    assert world.mails("ann") == [["Meanwhile"]]
+
+
+def test_a_return_begins_at_the_head_and_is_not_paused(world: World) -> None:
+    world.subscribe("ann")
+    store = readers(world)
+    store.pause(number(world), {"daily": world.now.replace(month=12)}, world.now)
+    assert store.leave(its(world).id, by="page", at=world.now)
+    world.publish("Meanwhile")
+    assert store.join(number(world), "daily", {"how": "came back"}, world.now)
+    assert not store.join(number(world), "daily", {"how": "again"}, world.now)
+    back = its(world)
+    assert back.state is SubscriptionState.CONFIRMED
+    assert back.paused_until is None
+    assert back.consent == {"how": "came back"}
+    world.wait(days=1)
+    assert world.plan() == 0
+
+
+def test_no_byte_stays_in_the_file_though_pages_were_split(
+    db: Database, kind: str, tmp_path: Path
+) -> None:
+    """Where a page is split, its former half may keep a copy of what went to the other."""
+    if kind != "sqlite":
+        pytest.skip("PostgreSQL cleans its files by itself")
+    world = World(db)
+    names = [f"{random.Random(number).getrandbits(64):016x}" for number in range(4000)]
+    with db.write() as conn:
+        for name in names:
+            address = f"{name}@reader.example"
+            row = {"address": address, "address_key": address, "name": name, "state": "active"}
+            conn.execute(subscriber.insert().values(**row, created_at=world.now))
+    gone = names[::3]
+    texts: list[str] = []
+    with db.write() as conn:
+        for place in range(1, len(names) + 1, 3):
+            texts += erasing.erase(conn, place, KEY, world.now)
+    assert db.scrub(texts)
+    left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert [name for name in gone if name.encode() in left] == []
+    assert names[1].encode() in left
