@@ -58,7 +58,7 @@ def _authority(host: str, year: int) -> str:
     if not name.isascii():
         name = ascii_host(name)
     if not _HOST.fullmatch(name) or not 1000 <= year <= 9999:
-        raise ValueError(f"cannot make an id of {host!r} and the year {year}")
+        raise ValueError(f"cannot make an id of the host {host!r} and the year {year}")
     return f"tag:{name},{year}"
 
 

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, create_engine, insert, select, update
 
 from publisher.core.model import Article, Enclosure, Image, Related, Site
 from publisher.errors import ConfigurationError, TransientError
-from publisher.feeds import build as building
+from publisher.feeds import documents
 from publisher.feeds.build import Built, Output, build
+from publisher.feeds.rss import rss
 from publisher.kit.resources import folder
 from publisher.store import naming, shelf
 from publisher.store.tables import article, category, counter, membership, metadata
@@ -414,12 +415,12 @@ def test_one_category_that_fails_does_not_stop_the_others(printed, monkeypatch):
     def broken(feed):
         if feed.slug == "city":
             raise ValueError("no such luck")
-        return building.rss(feed)
+        return rss(feed)
 
     before = state(printed.folder)
     printed.publish("new-quay", "harbour", "city")
     with monkeypatch.context() as patch:
-        patch.setitem(building._FORMATS, "rss.xml", broken)
+        patch.setitem(documents.FORMATS, "rss.xml", broken)
         built = printed.build()
     assert built.problems == (("city", "no such luck"),)
     assert "About new-quay" in printed.titles("harbour/rss.xml")
