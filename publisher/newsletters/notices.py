@@ -22,10 +22,10 @@ _SUBJECT = 180
 _SUBJECTS = {
     NoticeKind.CONFIRM: gettext_noop("Please confirm: %(newsletters)s"),
     NoticeKind.WELCOME: gettext_noop("Welcome to %(newsletters)s"),
-    NoticeKind.GOODBYE: "Goodbye from %(newsletters)s",
-    NoticeKind.ADDRESS_CHANGE: "Please confirm your new address for %(site)s",
-    NoticeKind.ADDRESS_CHANGED: "Your address was changed at %(site)s",
-    NoticeKind.ADDRESS_TAKEN: "Your address was entered at %(site)s",
+    NoticeKind.GOODBYE: gettext_noop("Goodbye from %(newsletters)s"),
+    NoticeKind.ADDRESS_CHANGE: gettext_noop("Please confirm your new address for %(site)s"),
+    NoticeKind.ADDRESS_CHANGED: gettext_noop("Your address was changed at %(site)s"),
+    NoticeKind.ADDRESS_TAKEN: gettext_noop("Your address was entered at %(site)s"),
 }
 _NOTHING_TO_CONFIRM = gettext_noop("You already receive %(newsletters)s")
 

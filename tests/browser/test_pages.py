@@ -220,7 +220,7 @@ def test_leaving_by_the_page_takes_a_click(chromium: Browser, paper: Site) -> No
     assert "The Daily" in page.locator("main").inner_text()
     state = paper.json("subscribers", "show", "ada@reader.example")["subscriptions"][0]["state"]
     assert state == "confirmed"
-    page.get_by_role("button").click()
+    page.get_by_role("button", name="Unsubscribe").click()
     state = paper.json("subscribers", "show", "ada@reader.example")["subscriptions"][0]["state"]
     assert state == "unsubscribed"
     assert complaints == []

@@ -562,7 +562,8 @@ def test_the_link_in_the_header_ends_the_subscription_by_post_and_not_by_get(
         room.publish("Two")
         room.plan()
         room.deliver()
-        assert server.copies() == {ADA: 1, BO: 2}
+        assert server.copies() == {ADA: 2, BO: 2}
+    assert b"Goodbye" in server.to(ADA)[1].data
 
 
 def _subscriptions(room: Newsroom) -> dict[str, str]:

@@ -175,8 +175,8 @@ def test_edits_and_withdrawals_show_in_place(site: Site) -> None:
         for path, data in before.items()
         if path.read_bytes() != data
     }
-    # The feed itself is dated by what left it.
-    assert changed == {"harbour", "harbour/archive/1", "all", "all/archive/1"}
+    # The feed itself is dated by what left it, where that is later than all else.
+    assert changed - {"harbour", "all"} == {"harbour/archive/1", "all/archive/1"}
 
 
 def test_a_withdrawal_among_the_newest_leaves_a_tombstone_till_it_is_old(site: Site) -> None:

@@ -162,8 +162,8 @@ def greet_in_the_mail(folder: Path) -> None:
     """The templates as they come, with the reader's name at the end."""
     (folder / "templates" / "email").mkdir(parents=True)
     for name, greeting in (
-        ("digest.html", '<p class="reader">{{ reader.name }}</p></body>'),
-        ("digest.txt", "\nDear {{ reader.name }}!\n"),
+        ("_base.html", '<p class="reader">{{ reader.name }}</p></body>'),
+        ("_base.txt", "\nDear {{ reader.name }}!\n"),
     ):
         text = (ROOT / "templates" / "email" / name).read_text()
         changed = text.replace("</body>", greeting) if "</body>" in text else text + greeting

@@ -368,6 +368,7 @@ async def test_looking_at_every_link_of_every_mail_changes_nothing(
     assert {urlsplit(path).path.split("/")[1] for path in paths} == {
         "confirm",
         "editions",
+        "preferences",
         "unsubscribe",
         "feeds",
     }
