@@ -1,16 +1,15 @@
 """What a reader's own pages ask of the store, each in a short transaction of its own."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from publisher.core.addresses import normalise
-from publisher.core.delivery import CHECK_HOLDS
 from publisher.core.identity import address_hash
-from publisher.core.model import Newsletter, SubscriberState, SubscriptionState
+from publisher.core.model import MAILABLE_STATES, Newsletter, SubscriberState, SubscriptionState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_GOODBYE_IN, ChangeLink, Chosen, Leaving, Own
 from publisher.core.tokens import Purpose
@@ -26,9 +25,8 @@ from publisher.store import (
     subscribers,
 )
 from publisher.store.engine import Database
-from publisher.webstore import WebStore
+from publisher.webstore import WebStore, wait_for_answers
 
-_MAILABLE = (SubscriberState.ACTIVE, SubscriberState.BOUNCING)
 log = structlog.get_logger(__name__)
 
 
@@ -103,15 +101,13 @@ class ReaderStore:
         may get no mail."""
         with self.db.write() as conn:
             reader = subscribers.by_id(conn, subscriber_id)
-            if reader is None or reader.state not in _MAILABLE:
+            if reader is None or reader.state not in MAILABLE_STATES:
                 return False
             known = subscribers.subscription_of(conn, subscriber_id, slug)
             if known is not None and known.state is SubscriptionState.CONFIRMED:
                 return False
-            wishes = known.wishes if known is not None else Wishes()
             to = self.newsletters[slug]
-            if wishes.cadence not in (None, *to.cadences):  # no longer offered
-                wishes = Wishes(categories=wishes.categories)
+            wishes = known.wishes.within(to) if known is not None else Wishes()
             subscribers.subscribe(conn, subscriber_id, to, wishes, consent=consent, now=at)
         return True
 
@@ -122,7 +118,7 @@ class ReaderStore:
             with self.db.write() as conn:
                 known = subscribers.now_of(conn, subscription_id)
                 reader = subscribers.by_id(conn, known.subscriber_id) if known else None
-                if known is not None and reader is not None and reader.state in _MAILABLE:
+                if known is not None and reader is not None and reader.state in MAILABLE_STATES:
                     notices.enqueue(
                         conn,
                         NoticeKind.GOODBYE,
@@ -156,7 +152,7 @@ class ReaderStore:
             wishes=known.wishes,
             paused_until=known.paused_until,
             may_return=is_offered
-            and reader.state in _MAILABLE
+            and reader.state in MAILABLE_STATES
             and known.state is SubscriptionState.UNSUBSCRIBED,
         )
 
@@ -201,9 +197,7 @@ class ReaderStore:
             texts = erasing.erase(conn, subscriber_id, self.key, at)
         if not texts:
             return False
-        over = time.monotonic() + CHECK_HOLDS
-        while time.monotonic() < over and self._is_in_flight(subscriber_id):
-            time.sleep(0.02)
+        wait_for_answers(partial(self._is_in_flight, subscriber_id))
         try:
             is_clean = self.db.scrub(texts)
         except TransientError:

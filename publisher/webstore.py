@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from publisher.core.delivery import CHECK_HOLDS
 from publisher.core.model import Newsletter, Site
@@ -48,9 +49,7 @@ class WebStore:
         """
         with self.db.write() as conn:
             ended = subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
-        over = time.monotonic() + CHECK_HOLDS
-        while time.monotonic() < over and self._is_in_flight(subscription_id):
-            time.sleep(0.02)
+        wait_for_answers(partial(self._is_in_flight, subscription_id))
         return ended
 
     def _is_in_flight(self, subscription_id: int) -> bool:
@@ -71,6 +70,14 @@ class WebStore:
         """Whether the category was given up."""
         with self.db.read() as conn:
             return category_settings.is_retired(conn, category_slug)
+
+
+def wait_for_answers(is_in_flight: Callable[[], bool]) -> None:
+    """Wait for mails that a worker had looked up before something ended them; for as long as such a
+    look holds, since then none begins any more."""
+    over = time.monotonic() + CHECK_HOLDS
+    while time.monotonic() < over and is_in_flight():
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)

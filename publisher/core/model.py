@@ -215,6 +215,10 @@ class SubscriberState(StrEnum):
     ERASED = "erased"
 
 
+MAILABLE_STATES = (SubscriberState.ACTIVE, SubscriberState.BOUNCING)
+"""Of a subscriber who may get mail."""
+
+
 class SubscriptionState(StrEnum):
     PENDING = "pending"
     CONFIRMED = "confirmed"

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from publisher.core.model import (
+    MAILABLE_STATES,
     Choice,
     EditionState,
     SubscriberState,
@@ -122,7 +123,7 @@ def why_not(edition_id: int, edition: EditionFacts, reader: ReaderFacts) -> WhyN
     if not subscription.looked_at:
         cancelled = edition.state is EditionState.CANCELLED
         return WhyNot(reason=Reason.CANCELLED_BEFORE if cancelled else Reason.NOT_YET)
-    if reader.state in (SubscriberState.SUPPRESSED, SubscriberState.ERASED):
+    if reader.state not in MAILABLE_STATES:
         return WhyNot(reason=Reason.SUPPRESSED)
     later = tuple(sorted({n for held in reader.held.values() for n in held if n > edition_id}))
     if subscription.paused_until and subscription.paused_until > planned_at:

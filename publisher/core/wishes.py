@@ -1,6 +1,6 @@
 """What a reader wishes of a newsletter, and the slot that follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time
 
 from publisher.core.model import Cadence, Newsletter, SlotTime
@@ -27,6 +27,10 @@ class Wishes:
             weekday=former.weekday if self.weekday is None else self.weekday,
             zone=self.zone or former.zone,
         )
+
+    def within(self, newsletter: Newsletter) -> "Wishes":
+        """These wishes, without a cadence in which the newsletter comes no more."""
+        return self if self.cadence in (None, *newsletter.cadences) else replace(self, cadence=None)
 
 
 def slot_for(newsletter: Newsletter, wishes: Wishes) -> SlotTime:

@@ -88,7 +88,7 @@ class Connection:
                 f"relay {relay.name}: {_why(error, relay)}",
                 refused=_is_refusal(error),
                 ours=_is_short(error),
-            ) from error
+            ) from (None if isinstance(error, SMTPAuthenticationError) else error)  # it has secrets
         except asyncio.CancelledError:
             client.close()
             raise

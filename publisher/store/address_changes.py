@@ -9,14 +9,12 @@ from sqlalchemy import Connection, Row, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
-from publisher.core.model import OPEN_STATES, SubscriberState
+from publisher.core.model import MAILABLE_STATES, OPEN_STATES, SubscriberState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_CHANGE_IN, ChangeLink, change_payload
 from publisher.core.tokens import Purpose
 from publisher.store import notices, subscribers, suppressions
 from publisher.store.tables import bounce, delivery, notice, subscriber
-
-_MAILABLE = (SubscriberState.ACTIVE, SubscriberState.BOUNCING)
 
 
 def ask(conn: Connection, subscriber_id: int, address: str, key: bytes, now: datetime) -> bool:
@@ -108,6 +106,6 @@ def _asked(conn: Connection, link: ChangeLink) -> Row[tuple[str]] | None:
             notice.c.created_at == link.asked_at,
             subscriber.c.id == link.subscriber_id,
             subscriber.c.token_version == link.token_version,
-            subscriber.c.state.in_(_MAILABLE),
+            subscriber.c.state.in_(MAILABLE_STATES),
         )
     ).first()

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from publisher.core.bounce import REMEMBERED, after_hard_bounces
 from publisher.core.delivery import Verdict
-from publisher.core.model import SubscriberState
+from publisher.core.model import MAILABLE_STATES
 from publisher.store.tables import bounce, delivery, subscriber
 
 
@@ -46,7 +46,7 @@ def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
         update(subscriber)
         .where(
             subscriber.c.id == row.subscriber_id,
-            subscriber.c.state.in_([SubscriberState.ACTIVE, SubscriberState.BOUNCING]),
+            subscriber.c.state.in_(MAILABLE_STATES),
         )
         .values(state=after_hard_bounces(int(editions)))
     )

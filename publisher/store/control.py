@@ -5,7 +5,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, true, update
 
-from publisher.core.model import DeliveryState, EditionState, SubscriberState, SubscriptionState
+from publisher.core.model import (
+    MAILABLE_STATES,
+    DeliveryState,
+    EditionState,
+    SubscriptionState,
+)
 from publisher.core.standing import WATCHED, Day
 from publisher.store import editions, readership
 from publisher.store.ledger import GIVEN_UP, GOING_OUT
@@ -101,7 +106,7 @@ def resend(
             subscription.c.subscriber_id == delivery.c.subscriber_id,
             subscription.c.newsletter == slug,
             subscription.c.state == SubscriptionState.CONFIRMED,
-            subscriber.c.state.in_([SubscriberState.ACTIVE, SubscriberState.BOUNCING]),
+            subscriber.c.state.in_(MAILABLE_STATES),
         )
         .exists()
     )

@@ -6,10 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, literal_column, select
 
 from publisher.core.delivery import Job
-from publisher.core.model import DeliveryState, EditionState, SubscriptionState
+from publisher.core.model import MAILABLE_STATES, DeliveryState, EditionState, SubscriptionState
 from publisher.store import suppressions
 from publisher.store.ledger import GOING_OUT
-from publisher.store.notices import UNMAILABLE
 from publisher.store.tables import (
     delivery,
     edition,
@@ -62,7 +61,7 @@ def _standing_of_mails(ids: Collection[int]) -> Select[Any]:  # Any: the columns
 
 
 def _instead_of_mail(row: Row[Any]) -> DeliveryState | None:
-    if row.subscriber_state in UNMAILABLE:
+    if row.subscriber_state not in MAILABLE_STATES:
         return DeliveryState.SUPPRESSED
     if row.subscription_state != SubscriptionState.CONFIRMED:
         return DeliveryState.CANCELLED
@@ -92,7 +91,7 @@ def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the colum
 
 
 def _instead_of_notice(row: Row[Any]) -> DeliveryState | None:
-    if row.is_suppressed or row.subscriber_state in UNMAILABLE:
+    if row.is_suppressed or row.subscriber_state not in (None, *MAILABLE_STATES):
         return DeliveryState.SUPPRESSED
     if row.subscription_id and row.subscription_state != SubscriptionState.CONFIRMED:
         return DeliveryState.CANCELLED

@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from publisher.core.model import OPEN_STATES, DeliveryState, SubscriberState
+from publisher.core.model import MAILABLE_STATES, OPEN_STATES, DeliveryState
 from publisher.core.notice import Notice, NoticeContent, NoticeKind
 from publisher.store import suppressions
 from publisher.store.tables import (
@@ -41,8 +41,6 @@ KEPT = timedelta(days=2)
 
 CHUNK = 200
 """Notices forgotten in one transaction."""
-
-UNMAILABLE = (SubscriberState.SUPPRESSED, SubscriberState.ERASED)
 
 
 def enqueue(
@@ -182,7 +180,7 @@ def _unmailable(address_hash: str, subscriber_id: int | None) -> ColumnElement[b
         suppression.c.address_hash == address_hash, suppressions.FOREVER
     )
     reader = select(subscriber.c.id).where(
-        subscriber.c.id == _number(subscriber_id), subscriber.c.state.in_(UNMAILABLE)
+        subscriber.c.id == _number(subscriber_id), subscriber.c.state.not_in(MAILABLE_STATES)
     )
     return suppressed.exists() | reader.exists()
 

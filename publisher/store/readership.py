@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from publisher.core.edition import Edition, Reader
-from publisher.core.model import DeliveryState, SubscriberState, SubscriptionState
+from publisher.core.model import MAILABLE_STATES, DeliveryState, SubscriptionState
 from publisher.core.planning import LeftOut
 from publisher.core.selection import Item
 from publisher.store.tables import (
@@ -129,9 +129,7 @@ def _conditions(of: Edition, all_given: bool) -> Mapping[LeftOut, ColumnElement[
     return {
         LeftOut.UNSUBSCRIBED: subscription.c.state != SubscriptionState.UNSUBSCRIBED,
         LeftOut.NOT_CONFIRMED: subscription.c.state == SubscriptionState.CONFIRMED,
-        LeftOut.SUPPRESSED: subscriber.c.state.in_(
-            [SubscriberState.ACTIVE, SubscriberState.BOUNCING]
-        ),
+        LeftOut.SUPPRESSED: subscriber.c.state.in_(MAILABLE_STATES),
         LeftOut.PAUSED: or_(
             subscription.c.paused_until.is_(None), subscription.c.paused_until <= of.planned_at
         ),

@@ -5,7 +5,6 @@ what, be it by how long it takes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import (
@@ -21,6 +20,7 @@ from sqlalchemy import (
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
 from publisher.core.model import (
+    MAILABLE_STATES,
     Newsletter,
     SubscriberState,
     SubscriptionState,
@@ -46,8 +46,6 @@ from publisher.store.tables import newsletter, subscriber, subscription
 
 CHUNK = 200
 """Sign-ups forgotten in one transaction."""
-
-_MAILABLE = (SubscriberState.ACTIVE, SubscriberState.BOUNCING)
 
 
 def ask(conn: Connection, asked: SignUp, key: bytes, now: datetime) -> bool:
@@ -117,11 +115,11 @@ def confirm(
     for each in subscribers.subscriptions_of(conn, subscriber_id):
         if each.newsletter not in slugs:
             continue
-        to, wishes = offered[each.newsletter], each.wishes
-        if wishes.cadence not in (None, *to.cadences):  # no longer offered
-            wishes = replace(wishes, cadence=None)
+        to = offered[each.newsletter]
         consent = agreed(each.consent, chosen[each.newsletter])
-        subscribers.subscribe(conn, subscriber_id, to, wishes, consent=consent, now=now)
+        subscribers.subscribe(
+            conn, subscriber_id, to, each.wishes.within(to), consent=consent, now=now
+        )
         confirmed.append(each)
     if confirmed and found:
         suppressions.come_back(conn, address_hash(normalise(found.address), key))
@@ -156,7 +154,7 @@ def forget(conn: Connection, now: datetime, chunk: int = CHUNK) -> bool:
         conn.execute(
             delete(subscriber).where(
                 subscriber.c.id.in_([row.subscriber_id for row in rows]),
-                subscriber.c.state.in_(_MAILABLE),
+                subscriber.c.state.in_(MAILABLE_STATES),
                 ~its.exists(),
             )
         )
@@ -194,7 +192,7 @@ def _reader(conn: Connection, asked: SignUp, now: datetime) -> tuple[int, str]:
         )
         .exists()
     )
-    stays = has_begun | subscriber.c.state.not_in(_MAILABLE)
+    stays = has_begun | subscriber.c.state.not_in(MAILABLE_STATES)
     written = conn.execute(
         update(subscriber)
         .where(subscriber.c.address_key == key)

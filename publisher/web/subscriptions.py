@@ -17,6 +17,7 @@ from publisher.core.model import Cadence, Newsletter, Site, SubscriptionState
 from publisher.core.preferences import Leaving, choosing_payload, consent, in_a_month
 from publisher.core.tokens import BadTokenError, Purpose, read, sign
 from publisher.core.wishes import Wishes
+from publisher.kit.translations import gettext_noop
 from publisher.web.forms import (
     Fields,
     client_of,
@@ -158,13 +159,15 @@ class Subscriptions:
             await asyncio.to_thread(
                 self._readers.choose, leaving.subscriber_id, to.slug, wishes, now
             )
-            text = "It comes once a week from now on."
+            text = gettext_noop("It comes once a week from now on.")
         elif less == "pause":
             end = in_a_month(leaving.wishes.zone or to.zone, now)
             await asyncio.to_thread(self._readers.pause, leaving.subscriber_id, {to.slug: end}, now)
-            text = "Nothing comes for a month; what is published meanwhile comes after it."
+            text = gettext_noop(
+                "Nothing comes for a month; what is published meanwhile comes after it."
+            )
         else:
-            text = "Nothing had to be changed."
+            text = gettext_noop("Nothing had to be changed.")
         return self._pages.message(200, to.title, text)
 
     async def _return(self, request: Request, leaving: Leaving, to: Newsletter) -> Response:

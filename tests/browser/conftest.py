@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import Site, free_port, until
+from tests.flow.smtp import SmtpServer
+from tests.flow.test_signup import MORE
 from tests.programs import needs
 
 PARTS = (
@@ -65,3 +68,15 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         until(lambda: b"Filler 44" in site.get("/feeds/filler/")[1], "the pages")
         until(lambda: site.get("/feeds/")[0] == 200, "the front page, which comes last")
         yield site
+
+
+@pytest.fixture(scope="module")
+def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Newsroom, SmtpServer]]:
+    """A running site with two newsletters and some categories, and the server of its mails."""
+    folder = Path(tmp_path_factory.mktemp("signing"))
+    with SmtpServer().running() as server, newsroom(folder, server, more=MORE) as room:
+        for number, category in enumerate(("Harbour", "عالم", "Averyvery" * 12)):
+            room.site.write(f"{number}.md", f"No. {number}", categories=f"[{category}]")
+        with room.site.daemon():
+            until(lambda: len(room.site.feed()) == 3, "the articles")
+            yield room, server

@@ -1,31 +1,18 @@
 """Signing up in a real browser: without a script, on a narrow screen, and by the forms as sent."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.test_pages import AXE, opened
-from tests.flow.newsroom import Newsroom, newsroom
+from tests.flow.newsroom import Newsroom
 from tests.flow.site import until
 from tests.flow.smtp import SmtpServer
-from tests.flow.test_signup import MORE, link, states
+from tests.flow.test_signup import link, states
 
 ADA = "ada@reader.example"
-
-
-@pytest.fixture(scope="module")
-def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Newsroom, SmtpServer]]:
-    """A running site with two newsletters and some categories, and the server of its mails."""
-    folder = Path(tmp_path_factory.mktemp("signing"))
-    with SmtpServer().running() as server, newsroom(folder, server, more=MORE) as room:
-        for number, category in enumerate(("Harbour", "عالم", "Averyvery" * 12)):
-            room.site.write(f"{number}.md", f"No. {number}", categories=f"[{category}]")
-        with room.site.daemon():
-            until(lambda: len(room.site.feed()) == 3, "the articles")
-            yield room, server
 
 
 def plain(chromium: Browser, width: int = 320) -> BrowserContext:

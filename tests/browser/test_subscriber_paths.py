@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,12 @@ from publisher.store import subscribers
 from publisher.store.subscribers import Subscription
 from publisher.store.tables import subscriber
 from tests.browser.test_pages import AXE, opened
-from tests.flow.newsroom import Newsroom, newsroom
+from tests.flow.newsroom import Newsroom
 from tests.flow.site import until
 from tests.flow.smtp import SmtpServer
-from tests.flow.test_signup import MORE, link
+from tests.flow.test_signup import link
 
 NEW = "new@reader.example"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Newsroom, SmtpServer]]:
-    """A running site with two newsletters and some categories, and the server of its mails."""
-    folder = Path(tmp_path_factory.mktemp("readers"))
-    with SmtpServer().running() as server, newsroom(folder, server, more=MORE) as room:
-        for number, category in enumerate(("Harbour", "عالم", "Averyvery" * 12)):
-            room.site.write(f"{number}.md", f"No. {number}", categories=f"[{category}]")
-        with room.site.daemon():
-            until(lambda: len(room.site.feed()) == 3, "the articles")
-            yield room, server
 
 
 def own(room: Newsroom, address: str) -> str:
@@ -73,9 +60,9 @@ def open_all(page: Page) -> None:
 
 @pytest.mark.parametrize("width", [320, 1024])
 def test_from_the_first_form_to_being_forgotten_without_a_script(
-    chromium: Browser, site: tuple[Newsroom, SmtpServer], width: int
+    chromium: Browser, signing: tuple[Newsroom, SmtpServer], width: int
 ) -> None:
-    room, server = site
+    room, server = signing
     ada = f"ada{width}@reader.example"
     context = context_of(chromium, width, script=False)
     page = context.new_page()
@@ -124,9 +111,9 @@ def test_from_the_first_form_to_being_forgotten_without_a_script(
 
 
 def test_another_address_is_confirmed_by_its_button(
-    chromium: Browser, site: tuple[Newsroom, SmtpServer]
+    chromium: Browser, signing: tuple[Newsroom, SmtpServer]
 ) -> None:
-    room, server = site
+    room, server = signing
     room.join("bo")
     context = context_of(chromium, 390, script=False)
     page = context.new_page()
@@ -154,9 +141,9 @@ def context_text(page: Page, address: str) -> str:
 
 
 def test_the_zone_is_suggested_by_the_browser_until_one_is_chosen(
-    chromium: Browser, site: tuple[Newsroom, SmtpServer]
+    chromium: Browser, signing: tuple[Newsroom, SmtpServer]
 ) -> None:
-    room, _ = site
+    room, _ = signing
     room.join("cy")
     cy = "cy@reader.example"
     context = context_of(chromium, 390)
@@ -179,9 +166,9 @@ def test_the_zone_is_suggested_by_the_browser_until_one_is_chosen(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_pages_fit_the_screen_and_everybody_can_use_them(
-    chromium: Browser, site: tuple[Newsroom, SmtpServer], width: int, scheme: str
+    chromium: Browser, signing: tuple[Newsroom, SmtpServer], width: int, scheme: str
 ) -> None:
-    room, server = site
+    room, server = signing
     name = f"dee{width}{scheme}"
     dee = f"{name}@reader.example"
     room.join(name)
