@@ -12,7 +12,7 @@ class Slot:
     id: int
     time: SlotTime
     next_due_at: datetime | None
-    """None: an immediate slot with nothing to send."""
+    """None: an immediate slot with nothing to send, and nobody's pause to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

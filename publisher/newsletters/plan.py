@@ -33,6 +33,10 @@ class SlotBook(Protocol):
 
     def with_readers(self, conn: Connection, of: str) -> Sequence[Slot]: ...
 
+    def next_end_of_pause(
+        self, conn: Connection, slot_id: int, now: datetime
+    ) -> datetime | None: ...
+
     def claim(
         self,
         conn: Connection,
@@ -122,8 +126,11 @@ class Planner:
             return
         latest = latest_due(slot.time, now)
         occasion = latest.isoformat() if latest else ""
+        following = next_due(slot.time, now)
         with self.db.write() as conn:
-            if self.slots.claim(conn, slot.id, slot.next_due_at, next_due(slot.time, now)):
+            # An immediate slot may see no other article for days when a reader's pause ends.
+            following = following or self.slots.next_end_of_pause(conn, slot.id, now)
+            if self.slots.claim(conn, slot.id, slot.next_due_at, following):
                 self.editions.start(conn, slot.id, slot.time.newsletter, occasion, now)
 
     def _plan(self, edition_id: int) -> int:

@@ -11,9 +11,12 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    Update,
     cast,
     delete,
+    func,
     insert,
+    or_,
     select,
     update,
 )
@@ -22,8 +25,6 @@ from publisher.core.edition import Slot
 from publisher.core.model import Cadence, SlotTime, SubscriptionState
 from publisher.core.schedule import next_due, slot_key
 from publisher.store.tables import edition, newsletter, slot, subscription
-
-_IDLE = update(slot).where(slot.c.cadence == Cadence.IMMEDIATE, slot.c.next_due_at.is_(None))
 
 
 def ensure(conn: Connection, wanted: SlotTime, now: datetime) -> int:
@@ -77,6 +78,16 @@ def next_dues(conn: Connection, limit: int = 10) -> Sequence[Slot]:
     return [_slot(row) for row in conn.execute(statement)]
 
 
+def next_end_of_pause(conn: Connection, slot_id: int, now: datetime) -> datetime | None:
+    """When the next of a slot's paused readers may be given what came out meanwhile."""
+    end: datetime | None = conn.execute(
+        select(func.min(subscription.c.paused_until)).where(
+            subscription.c.slot_id == slot_id, subscription.c.paused_until > now
+        )
+    ).scalar()
+    return end
+
+
 def claim(
     conn: Connection, slot_id: int, seen_due_at: datetime, next_due_at: datetime | None
 ) -> bool:
@@ -91,23 +102,23 @@ def claim(
 
 def wake(conn: Connection, slot_id: int, due_at: datetime) -> None:
     """Make one immediate slot due, unless it is already."""
-    conn.execute(_IDLE.where(slot.c.id == slot_id).values(next_due_at=due_at))
+    conn.execute(_made_due(due_at).where(slot.c.id == slot_id))
 
 
 def wake_immediate(conn: Connection, due_at: Mapping[str, datetime], otherwise: datetime) -> None:
-    """Make idle immediate slots due, each at its newsletter's moment, or at the other one.
+    """Make immediate slots due, each at its newsletter's moment, or at the other one.
 
     A newsletter that is not known here may be in a newer configuration, with which the next
     process starts: its readers must not wait for the article after that.
     """
     for slug, moment in due_at.items():
         wake_all(conn, slug, moment)
-    conn.execute(_IDLE.where(slot.c.newsletter.not_in(due_at)).values(next_due_at=otherwise))
+    conn.execute(_made_due(otherwise).where(slot.c.newsletter.not_in(due_at)))
 
 
 def wake_all(conn: Connection, of: str, due_at: datetime) -> None:
-    """Make a newsletter's idle immediate slots due."""
-    conn.execute(_IDLE.where(slot.c.newsletter == of).values(next_due_at=due_at))
+    """Make a newsletter's immediate slots due, unless they are already."""
+    conn.execute(_made_due(due_at).where(slot.c.newsletter == of))
 
 
 def take_over(conn: Connection, former: str, slug: str) -> None:
@@ -119,6 +130,14 @@ def take_over(conn: Connection, former: str, slug: str) -> None:
             conn.execute(update(slot).where(slot.c.id == row.id).values(key=key, newsletter=slug))
         else:
             _join(conn, row, twin)
+
+
+def _made_due(due_at: datetime) -> Update:
+    """Of immediate slots, which are idle, or wait for the end of a reader's pause."""
+    is_later = or_(slot.c.next_due_at.is_(None), slot.c.next_due_at > due_at)
+    return (
+        update(slot).where(slot.c.cadence == Cadence.IMMEDIATE, is_later).values(next_due_at=due_at)
+    )
 
 
 def _join(conn: Connection, row: Row[Any], twin: Row[Any]) -> None:

@@ -82,6 +82,7 @@ def _ref(target: str, **kw: Any) -> ForeignKey:  # Any: passed on to SQLAlchemy 
 
 
 _PENDING = text("state = 'pending'")
+_PAUSED = text("paused_until IS NOT NULL")
 
 meta = Table(
     "meta",
@@ -239,7 +240,7 @@ slot = Table(
     Column("at", Text, nullable=False),  # HH:MM
     Column("weekday", Integer, nullable=False),
     Column("zone", Text, nullable=False),
-    Column("next_due_at", UtcDateTime, index=True),  # null: an immediate slot with nothing to send
+    Column("next_due_at", UtcDateTime, index=True),  # null: immediate, with nothing to send
 )
 
 subscription = Table(
@@ -263,6 +264,13 @@ subscription = Table(
     UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_reader"),
     Index("ix_subscription_slot", "slot_id", "id"),
     Index("ix_subscription_waiting", "asked_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index(
+        "ix_subscription_paused",
+        "slot_id",
+        "paused_until",
+        sqlite_where=_PAUSED,
+        postgresql_where=_PAUSED,
+    ),
     sqlite_autoincrement=True,  # links carry its id
 )
 

@@ -118,6 +118,7 @@ class Once(RuleBasedStateMachine):
         self.owed: set[tuple[str, str, str]] = set()
         """Reader, newsletter, article: came out in what they have chosen ever since."""
         self.resent = False
+        self.had_a_cap = False
         for name in NAMES:
             for each in NEWSLETTERS:
                 self.world.subscribe(name, each, categories=[EVERYTHING])
@@ -170,6 +171,7 @@ class Once(RuleBasedStateMachine):
     def a_reader_pauses_or_wants_less(self, name: str, days: int, most: int | None) -> None:
         who = select(subscriber.c.id).where(subscriber.c.name == name).scalar_subquery()
         until = self.world.now + timedelta(days=days) if most is None else None
+        self.had_a_cap |= most is not None
         with self.world.db.write() as conn:
             conn.execute(
                 update(subscription)
@@ -301,6 +303,8 @@ class Once(RuleBasedStateMachine):
         with self.world.db.write() as conn:
             conn.execute(update(subscription).values(paused_until=None))
             conn.execute(update(subscriber).values(max_per_day=None))
+        if self.had_a_cap:  # what was over it folds into the next edition, when there is one
+            self.an_article_comes_out(set(SLUGS))
         for _ in range(9):
             self.world.wait(days=1).plan()
         self.nobody_is_given_an_article_twice()

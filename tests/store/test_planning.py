@@ -228,6 +228,28 @@ def test_immediate_readers_of_other_categories_are_left_alone(world: World) -> N
     assert world.mails("ada") == [["sport"]]
 
 
+def test_a_paused_reader_of_alerts_waits_for_the_end_of_the_pause_not_for_the_next_article(
+    world: World,
+) -> None:
+    world.subscribe("ada", ALERTS)
+    world.subscribe("bo", ALERTS)
+    with world.db.write() as conn:
+        ada = select(subscriber.c.id).where(subscriber.c.name == "ada").scalar_subquery()
+        of_hers = update(subscription).where(subscription.c.subscriber_id == ada)
+        conn.execute(of_hers.values(paused_until=world.now + timedelta(days=3)))
+    world.publish("one")
+    world.wait(minutes=2).plan()
+    world.wait(days=1).publish("two")
+    world.wait(minutes=2).plan()
+    assert world.mails("bo") == [["one"], ["two"]]
+    world.wait(days=1).plan()
+    assert world.mails("ada") == []
+    world.wait(days=1).plan()
+    assert [sorted(titles) for titles in world.mails("ada")] == [["one", "two"]]
+    world.wait(days=9).plan()
+    assert (len(world.mails("ada")), len(world.mails("bo"))) == (1, 2)
+
+
 def test_paused_readers_find_it_all_in_the_next_mail(world: World) -> None:
     world.subscribe("ada")
     with world.db.write() as conn:

@@ -287,6 +287,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_reader"),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_subscription_paused",
+        "subscription",
+        ["slot_id", "paused_until"],
+        unique=False,
+        sqlite_where=sa.text("paused_until IS NOT NULL"),
+        postgresql_where=sa.text("paused_until IS NOT NULL"),
+    )
     op.create_index("ix_subscription_slot", "subscription", ["slot_id", "id"], unique=False)
     op.create_index(
         "ix_subscription_waiting",
