@@ -26,7 +26,8 @@ tools: ## the programs that some tests need, from Debian's packages
 	@# A Postfix that nobody configures runs no service; tests start one of their own.
 	echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		caddy chromium faketime newsboat nginx-light openssl postfix rss2email strace
+		caddy chromium faketime newsboat nginx-light openssl postfix rspamd rss2email \
+		spamassassin strace
 	@# Debian's npm brings hundreds of packages: only where there is none.
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 	cd tests/node && npm ci --ignore-scripts --no-audit --no-fund
