@@ -1,5 +1,6 @@
 """Feed readers that people use, at our running server: what they show of what our feeds say."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,21 @@ class Paper:
 
     def has(self, category: str, *titles: str) -> None:
         """Waits until these are in the category's feeds, and no others."""
-        until(lambda: set(self.site.feed(category)) == set(titles), f"{category}: {titles}")
+        words = [word for title in titles for word in re.findall(r"[^\W\d_]{3,}", title)]
+
+        def has(name: str, entry: bytes) -> bool:
+            _, body = self.site.get(f"/feeds/{category}/{name}")
+            told = body.decode()
+            return body.count(entry) == len(titles) and all(word in told for word in words)
+
+        until(
+            lambda: (
+                set(self.site.feed(category)) == set(titles)
+                and has(RSS, b"<item>")
+                and has(JSON, b'"date_published"')
+            ),
+            f"{category}: {titles}",
+        )
 
 
 @pytest.fixture(scope="module")
