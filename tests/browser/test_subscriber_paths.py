@@ -210,3 +210,65 @@ def test_pages_fit_the_screen_and_everybody_can_use_them(
     look(page, "left")
     assert complaints == []
     context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize(
+    ("language", "way", "heading", "paused", "wrong"),
+    [
+        ("de", "ltr", "Ihre Newsletter", "Pause bis zum 1. Februar 2027", "ist keine Zeitzone"),
+        ("ar", "rtl", "نشراتك البريدية", "متوقفة مؤقتًا حتى 1 فبراير 2027", "ليست منطقة زمنية"),
+    ],
+)
+def test_the_page_in_another_language(
+    chromium: Browser,
+    signing: tuple[Newsroom, SmtpServer],
+    width: int,
+    language: str,
+    way: str,
+    heading: str,
+    paused: str,
+    wrong: str,
+) -> None:
+    room, _ = signing
+    name = f"eve{width}{language}"
+    room.join(name)
+    context = chromium.new_context(
+        viewport={"width": width, "height": 844}, locale=language, timezone_id="Asia/Tokyo"
+    )
+    page, complaints = opened(context, own(room, f"{name}@reader.example"))
+    root = page.locator("html")
+    assert (root.get_attribute("lang"), root.get_attribute("dir")) == (language, way)
+    assert page.locator("h1").inner_text() == heading
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).direction") == way
+
+    def look(title: str) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, title
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run()")["violations"]
+        assert found == [], (title, json.dumps(found, indent=1)[:3000])
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/{language}-{title}-{width}.png", full_page=True)
+
+    open_all(page)
+    look("preferences")
+    if width > 320:  # labels of two lines and of one: their fields stand in a row all the same
+        hour, weekday = page.evaluate(
+            "['at', 'weekday'].map(each => document.querySelector(`[name=${each}]`)"
+            ".getBoundingClientRect().bottom)"
+        )
+        assert abs(hour - weekday) <= 1
+    page.locator("[name=until]").first.fill("2027-02-01")
+    page.locator("button[value=pause]").click()
+    page.get_by_text(paused, exact=True).wait_for()
+    look("paused")
+    page.locator("[name=zone]").fill("Europe/Berln")
+    page.locator("button[value=save]").click()
+    page.get_by_role("alert").wait_for()
+    assert wrong in page.get_by_role("alert").inner_text()
+    look("wrong")
+    page.locator("button[value=erase]").click()
+    page.wait_for_function("!document.querySelector('[name=zone]')")
+    look("erase")
+    assert [each for each in complaints if "400" not in each] == []
+    context.close()
