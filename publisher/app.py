@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from publisher.core import preferences, tokens
 from publisher.core.addresses import parse_mailbox
-from publisher.core.links import ALL, category_url
+from publisher.core.links import ALL, category_url, subscribe_url
 from publisher.core.model import Newsletter, Site
 from publisher.core.notice import NOTICES
 from publisher.core.standing import pause_reason
@@ -300,6 +300,7 @@ class App:
             site=self.site,
             templates=(self.settings.path("templates/web"),),
             hubs=self.settings.feeds.hubs,
+            subscribe=subscribe_url(self.site) if self.newsletters else "",
         )
 
     # articles → editions

@@ -39,6 +39,11 @@ def edition_url(site: Site, name: str) -> str:
     return f"{site.url}/editions/{name}"
 
 
+def subscribe_url(site: Site) -> str:
+    """Where readers sign up for newsletters."""
+    return f"{site.url}/subscribe"
+
+
 def has_own_page(article: Article) -> bool:
     """Whether it is read here, as it has no address of its own that could be opened."""
     return not web_address(article.url)

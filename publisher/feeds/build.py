@@ -25,6 +25,7 @@ from publisher.feeds.opml import opml
 from publisher.feeds.pages import Family, Link, Pages
 from publisher.feeds.port import Shelf
 from publisher.feeds.tree import Tree
+from publisher.kit import translations
 from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
 from publisher.kit.resources import folder
 
@@ -47,6 +48,8 @@ class Output:
     """The operator's own template folders, looked into before ours."""
     hubs: tuple[str, ...] = ()
     """Where readers can have themselves told of new entries (WebSub)."""
+    subscribe: str = ""
+    """Where readers sign up for newsletters; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class _Build:
         self._naming = Naming(host=host, year=year)
         self._entries = output.entries
         self._hubs = output.hubs
+        self._subscribe = output.subscribe
         self._folders = (*output.templates, folder("templates/web"))
         self._head = shelf.head(conn)
         self._categories = {each.slug: each for each in shelf.categories(conn)}
@@ -127,8 +131,8 @@ class _Build:
     def _remembered(self) -> Manifest:
         """What was built before, as far as it still holds."""
         files = manifest.mark_of_files(self._folders)
-        kept = (self._site, self._naming, self._entries, self._hubs)
-        facts = (__version__, *kept, archive.PAGE, files)
+        kept = (self._site, self._naming, self._entries, self._hubs, self._subscribe)
+        facts = (__version__, *kept, archive.PAGE, files, translations.fingerprint())
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._root, fingerprint)
         # A category's title stands on pages of articles too, and with their entries in other
@@ -152,7 +156,7 @@ class _Build:
 
     @cached_property
     def _pages(self) -> Pages:
-        return Pages(self._site, self._folders)
+        return Pages(self._site, self._folders, self._subscribe)
 
     @cached_property
     def _sizes(self) -> Mapping[str, int]:

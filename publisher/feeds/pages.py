@@ -93,11 +93,13 @@ class Section:
 class Pages:
     """The templates with what all pages of a site share. The same facts give the same bytes."""
 
-    def __init__(self, site: Site, folders: Sequence[Path]) -> None:
-        """`folders`: where templates are looked for, the operator's before ours."""
+    def __init__(self, site: Site, folders: Sequence[Path], subscribe: str = "") -> None:
+        """`folders`: where templates are looked for, the operator's before ours; `subscribe`: the
+        address of the page to sign up for newsletters, empty where there are none."""
         self._site = site
         self._host = urlsplit(site.url).hostname
         self._jinja = environment(folders)
+        self._jinja.globals["locale"] = locale_of(site.language)
         self._jinja.globals["site"] = {
             "title": clean_line(site.title),
             "language": site.language,
@@ -107,6 +109,7 @@ class Pages:
             "href": within(site, feeds_url(site)),
             "url": feeds_url(site),
             "icon": icon_url(site),
+            "subscribe": subscribe,
             "og_locale": with_territory(locale_of(site.language)),
         }
 

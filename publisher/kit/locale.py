@@ -34,6 +34,12 @@ def direction(language: str) -> str:
     return "rtl" if right_to_left else "ltr"
 
 
+def isolated(text: str, locale: str) -> str:
+    """Text of any language to stand in a sentence of one: it keeps its own direction and turns
+    nothing around it (UAX #9, isolates)."""
+    return f"\u2068{text}\u2069" if text and direction(locale) == "rtl" else text
+
+
 @lru_cache(maxsize=256)
 def language_tag(language: str) -> str:
     """A language as XML and the web name it (BCP 47): `de-AT` for `de_AT` or `deu-AT`.

@@ -10,17 +10,16 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from publisher.core.addresses import check
 from publisher.core.model import Site
 from publisher.core.preferences import ChangeLink, Own, change_of
 from publisher.core.tokens import BadTokenError, Purpose, read
-from publisher.errors import PermanentError
-from publisher.web.forms import Fields, client_of, first, is_from_elsewhere
+from publisher.kit.translations import gettext_noop
+from publisher.web.forms import Fields, client_of, is_from_elsewhere
 from publisher.web.limits import Limits
 from publisher.web.pages import Pages
-from publisher.web.signup_input import WrongFieldError
+from publisher.web.signup_input import WrongFieldError, address_of
 
-_LONGEST = 400  # characters that are worth looking at
+_TOO_OFTEN = gettext_noop("That was too often. Please try again later.")
 
 log = structlog.get_logger(__name__)
 
@@ -50,15 +49,12 @@ class AddressAsking:
 
         Raises WrongFieldError for what is no address, or too many of them.
         """
-        try:
-            address = check(first(fields, "address")[:_LONGEST])
-        except PermanentError as error:
-            raise WrongFieldError("address", str(error)) from None
+        address = address_of(fields, "address")
         wait = self.limits.wait_of_client(client_of(request)) or self.limits.wait_of_domain(
             address.rpartition("@")[2]
         )
         if wait:
-            raise WrongFieldError("address", "that was too often; try again later")
+            raise WrongFieldError("address", "that was too often", _TOO_OFTEN)
         await asyncio.to_thread(self.store.ask_change, own.subscriber_id, address, now)
 
 

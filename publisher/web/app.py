@@ -21,6 +21,7 @@ from publisher.errors import TransientError
 from publisher.web.address_change import AddressAsking, AddressChange, AddressStore
 from publisher.web.api import ApiStore, SubscribersApi
 from publisher.web.confirmation import Confirmation, ConfirmationStore
+from publisher.web.deeds import Deeds
 from publisher.web.editions import Editions, EditionShelf
 from publisher.web.files import FeedFiles
 from publisher.web.headers import Headers
@@ -158,6 +159,7 @@ def _own_pages(
     clock: Callable[[], datetime],
 ) -> list[Route]:
     store = subscribing.readers
+    asking = AddressAsking(store=store, limits=subscribing.limits)
     preferences = Preferences(
         site=site,
         pages=pages,
@@ -165,7 +167,7 @@ def _own_pages(
         store=store,
         keys=keys,
         clock=clock,
-        address=AddressAsking(store=store, limits=subscribing.limits),
+        deeds=Deeds(pages=pages, store=store, address=asking),
         data=OwnData(pages=pages, store=store),
     )
     change = AddressChange(site=site, pages=pages, store=store, keys=keys, clock=clock)

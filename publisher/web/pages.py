@@ -11,7 +11,7 @@ from starlette.types import Scope
 from publisher.core.model import Site
 from publisher.kit import resources, translations
 from publisher.kit.jinja import environment
-from publisher.kit.locale import accepted, direction, locale_of
+from publisher.kit.locale import accepted, direction, isolated, locale_of
 from publisher.kit.translations import LANGUAGES
 
 
@@ -54,6 +54,11 @@ class Pages:
     def words(self) -> NullTranslations:
         """Of the language that is spoken."""
         return translations.of(self.locale)
+
+    def say(self, sentence: str, /, **values: str) -> str:
+        """A sentence as the catalogues have it, with its values."""
+        shown = {name: isolated(value, self.locale) for name, value in values.items()}
+        return self.words.gettext(sentence) % shown
 
     def render(self, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
         spoken = {"locale": self.locale, "direction": direction(self.locale)}

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from publisher.core.links import subscribe_url
 from publisher.core.model import Cadence, Newsletter, Site
 from publisher.core.schedule import WEEKDAYS
 from publisher.core.signup import SignUp
@@ -90,7 +91,7 @@ class SignUpForm:
         """For the record, from where this was asked."""
         origin = request.headers.get("origin", "")
         elsewhere = origin.startswith("http") and origin != origin_of(self._site.url)
-        page = origin[:200] if elsewhere else f"{self._site.url}/subscribe"
+        page = origin[:200] if elsewhere else subscribe_url(self._site)
         return {"asked_from": client_of(request), "asked_on": page}
 
     async def _offer(self) -> Offer:
@@ -110,6 +111,7 @@ class SignUpForm:
             email=first(fields, "email"),
             name=first(fields, "name"),
             wrong=wrong,
+            complaint=self._pages.say(wrong.sentence, **wrong.values) if wrong else "",
             trap=TRAP,
             days=days(self._pages.locale),
             zones=zones(),

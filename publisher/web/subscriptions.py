@@ -168,7 +168,8 @@ class Subscriptions:
             )
         else:
             text = gettext_noop("Nothing had to be changed.")
-        return self._pages.message(200, to.title, text)
+        said = self._pages.say(text)
+        return self._pages.render("service_message.html", heading=to.title, text=said)
 
     async def _return(self, request: Request, leaving: Leaving, to: Newsletter) -> Response:
         assert self._readers is not None  # there is a `leaving`

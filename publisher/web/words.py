@@ -1,14 +1,16 @@
 """What our pages call cadences and days, and what one who confirms agrees to."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
-from babel.dates import get_day_names
+from babel.dates import format_date, get_day_names
+from babel.lists import format_list
 
 from publisher.core.model import Cadence, Newsletter
 from publisher.core.schedule import WEEKDAYS
 from publisher.core.wishes import Wishes
 from publisher.kit import translations
-from publisher.kit.locale import babel
+from publisher.kit.locale import babel, isolated
 from publisher.kit.translations import gettext_noop
 
 CADENCES = {
@@ -36,6 +38,11 @@ def days(locale: str) -> Sequence[tuple[str, str]]:
     return [(each, names[number]) for number, each in enumerate(WEEKDAYS)]
 
 
+def day(date: date, locale: str) -> str:
+    """A date as people write it."""
+    return format_date(date, "long", locale=babel(locale))
+
+
 def agreement(
     newsletter: Newsletter, wishes: Wishes, titles: Mapping[str, str], locale: str
 ) -> str:
@@ -45,12 +52,15 @@ def agreement(
     """
     cadence = wishes.cadence or newsletter.cadences[0]
     weekday = newsletter.weekday if wishes.weekday is None else wishes.weekday
-    when = translations.of(locale).gettext(_WHEN[cadence]) % {
+    words = translations.of(locale)
+    when = words.gettext(_WHEN[cadence]) % {
         "day": days(locale)[weekday][1],
         "time": f"{wishes.at or newsletter.at:%H:%M}",
         "zone": wishes.zone or newsletter.zone,
     }
+    said = {"newsletter": isolated(newsletter.title, locale), "when": when}
     if not wishes.categories:
-        return f"{newsletter.title}, {when}"
-    about = ", ".join(titles.get(each, each) for each in wishes.categories)
-    return f"{newsletter.title}, {when}: {about}"
+        return words.gettext("%(newsletter)s, %(when)s") % said
+    about = [isolated(titles.get(each, each), locale) for each in wishes.categories]
+    said["categories"] = format_list(about, locale=babel(locale))
+    return words.gettext("%(newsletter)s, %(when)s: %(categories)s") % said

@@ -78,7 +78,7 @@ def test_a_slip_of_the_pen_loses_nothing_that_was_filled_in(
     page.get_by_label("Harbour").first.check()
     page.get_by_label("Time zone").first.fill("Asia/Tokyo")
     page.get_by_role("button", name="Subscribe").click()
-    assert "is not a mail address" in page.get_by_role("alert").inner_text()
+    assert "is not an address" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Your mail address").input_value() == "ada@nowhere"
     assert page.get_by_label("Your name, if you like").input_value() == 'Ada "the" <b>'
     assert page.get_by_label("The Daily").is_checked()

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import feedparser
 import pytest
+from babel.support import NullTranslations
 from lxml import html
 from sqlalchemy import Connection, create_engine, insert, select, update
 
@@ -19,6 +20,7 @@ from publisher.errors import ConfigurationError, TransientError
 from publisher.feeds import documents
 from publisher.feeds.build import Built, Output, build
 from publisher.feeds.rss import rss
+from publisher.kit import translations
 from publisher.kit.resources import folder
 from publisher.store import naming, shelf
 from publisher.store.tables import article, category, counter, membership, metadata
@@ -67,6 +69,7 @@ class Paper:
     articles: dict[str, Article] = field(default_factory=dict)
     site: Site = SITE
     templates: tuple[Path, ...] = ()
+    subscribe: str = ""
 
     def section(self, slug: str, **values: str) -> None:
         row = {"title": slug.title(), **values}
@@ -128,7 +131,11 @@ class Paper:
 
     def build(self, entries: int = 50) -> Built:
         output = Output(
-            directory=self.folder, site=self.site, entries=entries, templates=self.templates
+            directory=self.folder,
+            site=self.site,
+            entries=entries,
+            templates=self.templates,
+            subscribe=self.subscribe,
         )
         return build(self.conn, shelf, output)
 
@@ -584,6 +591,76 @@ def test_an_article_page_shows_its_words_its_dates_and_its_related_reading(print
     assert "November 18, 2026" in page.xpath("string(//time)")
 
 
+PAGES = ("index.html", "city/index.html", "city/follow/index.html", "articles/bus-nine/index.html")
+
+
+def test_every_page_leads_to_the_newsletters_where_there_are_some(printed):
+    def links() -> dict[str, list[str]]:
+        return {
+            path: html.fromstring(printed.read(path)).xpath(
+                "//a[contains(@href, 'subscribe')]/@href"
+            )
+            for path in PAGES
+        }
+
+    assert links() == {path: [] for path in PAGES}
+    printed.subscribe = "https://news.example/subscribe"
+    printed.build()
+    assert {path: set(found) for path, found in links().items()} == {
+        path: {"https://news.example/subscribe"} for path in PAGES
+    }
+    assert [len(found) for found in links().values()] == [2, 2, 2, 1]  # at the foot of each, too
+    before = state(printed.folder)
+    printed.build()
+    assert touched(before, printed.folder) == set()
+    printed.subscribe = ""
+    printed.build()
+    assert links() == {path: [] for path in PAGES}
+
+
+@pytest.mark.parametrize(
+    ("language", "way", "words"),
+    [
+        ("de-AT", "ltr", ("Zum Inhalt springen", "Startseite", "Alle Artikel", "Ressorts")),
+        ("ar", "rtl", ("الانتقال إلى المحتوى", "الصفحة الرئيسية", "كل المقالات", "الأقسام")),
+        ("pt", "ltr", ("Skip to the content", "Front page", "All articles", "Sections")),
+    ],
+)
+def test_pages_speak_the_language_of_the_site(printed, language, way, words):
+    printed.site = replace(SITE, language=language)
+    printed.build()
+    for path in PAGES:
+        page = html.fromstring(printed.read(path))
+        assert (page.get("lang"), page.get("dir")) == (language, way)
+        told = "".join((*page.itertext(), *page.xpath("//@aria-label")))
+        assert [word for word in words if word not in told] == [], path
+
+
+def test_pages_are_built_anew_when_their_words_change(printed, monkeypatch):
+    before = state(printed.folder)
+    monkeypatch.setattr(translations, "fingerprint", lambda: "another")
+    monkeypatch.setattr(translations, "of", lambda locale: Shouting())
+    printed.build()
+    assert touched(before, printed.folder) >= set(PAGES)
+    assert "FRONT PAGE" in printed.read("index.html")
+
+
+class Shouting(NullTranslations):
+    def gettext(self, message: str) -> str:
+        return message.upper().replace("%(NAME)S", "%(name)s").replace("%(PAGE)S", "%(page)s")
+
+
+def test_a_foreign_section_does_not_turn_the_article_beneath_its_name(printed):
+    printed.section("عالم")
+    printed.publish("tide", "عالم", title="High tide at noon", language="")
+    printed.build()
+    page = html.fromstring(printed.read("articles/tide/index.html"))
+    [article] = page.xpath("//article")
+    assert article.get("dir") == "auto"
+    own = [each for each in article.iter() if each.text and not each.xpath("ancestor-or-self::bdi")]
+    assert own[0].text.strip() in ("", "High tide at noon")
+
+
 def test_each_language_is_marked_and_runs_its_own_way(printed):
     page = html.fromstring(printed.read("articles/المنارة/index.html"))
     assert page.xpath("//html/@dir") == ["ltr"]
@@ -675,7 +752,7 @@ def test_an_article_in_many_categories_names_them_all_once(paper):
     paper.publish("everywhere", *names)
     paper.build()
     page = html.fromstring(paper.read("articles/everywhere/index.html"))
-    assert page.xpath("//*[@class='kicker']/a/text()") == ["C00"]
+    assert page.xpath("//*[@class='kicker']/a/bdi/text()") == ["C00"]
     assert page.xpath("//*[@class='filed']/a/text()") == [name.title() for name in names]
     assert len(page.xpath("//nav//a")) < 15
 

@@ -132,6 +132,7 @@ async def test_all_of_a_choice_is_saved_and_taken_back(room: Newsroom) -> None:
         ("cap", {"most": "many"}),
         ("address", {"address": "ada@nowhere"}),
         ("address", {"address": "ada@a.example, bo@b.example"}),
+        ("pause", {"until": ""}),
         ("dance", {}),
         ("", {}),
     ],
@@ -149,13 +150,51 @@ async def test_what_cannot_be_is_said_and_changes_nothing(
 async def test_a_pause_ends_on_its_day_where_the_reader_lives(room: Newsroom) -> None:
     await do(room, "save", zone="Asia/Tokyo")
     page = await do(room, "pause", until="2026-11-10")
-    assert "Paused until 2026-11-10" in page.text
+    assert "Paused until November 10, 2026" in page.text
     assert its(room).paused_until == datetime(2026, 11, 9, 15, tzinfo=UTC)
     room.publish("Meanwhile")
     assert room.plan() == 0
     await do(room, "resume")
     assert its(room).paused_until is None
     assert room.plan() == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "save", "pause"),
+    [
+        (
+            "de",
+            "Gespeichert: The Daily, jeden Freitag um 18:30 Uhr (Asia/Tokyo): news.",
+            "Pause bis zum 10. November 2026; was inzwischen erscheint, kommt danach.",
+        ),
+        (
+            "ar",
+            "حُفظ: \u2068\u2068The Daily\u2069، كل يوم الجمعة الساعة 18:30 (Asia/Tokyo): "
+            "\u2068news\u2069\u2069.",
+            "متوقفة مؤقتًا حتى \u206810 نوفمبر 2026\u2069؛ وما يُنشر خلال ذلك يصلك بعده.",
+        ),
+        (
+            "ru",
+            "Сохранено: The Daily, раз в неделю, пятница, 18:30 (Asia/Tokyo): news.",
+            "Приостановлено до 10 ноября 2026\u202fг.; что выйдет за это время, придёт потом.",
+        ),
+    ],
+)
+async def test_what_is_done_is_said_in_the_language_of_the_browser(
+    room: Newsroom, language: str, save: str, pause: str
+) -> None:
+    room.site.write("ferry.md", "Back", categories="[Harbour]", date=room.now.isoformat())
+    room.publish("One")
+    web = visitor(room)
+    web.headers = {"Accept-Language": language}
+    choice = {"cadence": "weekly", "weekday": "fri", "at": "18:30", "zone": "Asia/Tokyo"}
+    page = await web.post(own(room), do="save", newsletter="daily", category="news", **choice)
+    assert save in page.text
+    page = await web.post(own(room), do="pause", newsletter="daily", until="2026-11-10")
+    assert pause in page.text
+    web.headers = {"Accept-Language": "fr"}
+    page = await web.post(own(room), do="cap", newsletter="daily", most="1")
+    assert "au plus 1 message par jour\u00a0;" in page.text
 
 
 async def test_a_pause_of_all_and_at_most_so_many_a_day(room: Newsroom) -> None:

@@ -590,28 +590,31 @@ async def test_a_program_that_fills_in_what_nobody_sees_is_answered_and_ignored(
 # what strangers write
 
 
+NO_ADDRESS = "is not an address that mail can be sent to."
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"email": ""}, "the address is empty"),
-        ({"email": "nobody"}, "is not a mail address"),
-        ({"email": "a@localhost"}, "is not a mail address"),
-        ({"email": "a@[127.0.0.1]"}, "is not a mail address"),
-        ({"email": "a@127.0.0.1"}, "is not a mail address"),
-        ({"email": "a@b.example, c@d.example"}, "is not a mail address"),
-        ({"email": "a" * 65 + "@reader.example"}, "more than 64 bytes"),
-        ({"email": "é" * 33 + "@reader.example"}, "more than 64 bytes"),
-        ({"email": "a@reader.example\r\nBcc: b@x.example"}, "is not a mail address"),
-        ({"email": "a" * 50_000}, "is not a mail address"),
-        ({"newsletter": "weekly"}, "there is no newsletter"),
-        ({"newsletter": ""}, "no newsletter is chosen"),
-        ({"cadence": "hourly"}, "is not a cadence"),
-        ({"newsletter": "alerts", "cadence": "daily"}, "alerts comes immediate, not daily"),
-        ({"category": "no-such"}, "there is no category"),
-        ({"at": "25:00"}, "a time of day is written like"),
-        ({"weekday": "someday"}, "is not a weekday"),
-        ({"zone": "../../etc/passwd"}, "is not a time zone"),
-        ({"locale": "<script>"}, "is not a language"),
+        ({"email": ""}, "Please give your mail address."),
+        ({"email": "nobody"}, NO_ADDRESS),
+        ({"email": "a@localhost"}, NO_ADDRESS),
+        ({"email": "a@[127.0.0.1]"}, NO_ADDRESS),
+        ({"email": "a@127.0.0.1"}, NO_ADDRESS),
+        ({"email": "a@b.example, c@d.example"}, NO_ADDRESS),
+        ({"email": "a" * 65 + "@reader.example"}, NO_ADDRESS),
+        ({"email": "é" * 33 + "@reader.example"}, NO_ADDRESS),
+        ({"email": "a@reader.example\r\nBcc: b@x.example"}, NO_ADDRESS),
+        ({"email": "a" * 50_000}, NO_ADDRESS),
+        ({"newsletter": "weekly"}, "“weekly” cannot be chosen here."),
+        ({"newsletter": ""}, "Please choose a newsletter."),
+        ({"cadence": "hourly"}, "“hourly” cannot be chosen here."),
+        ({"newsletter": "alerts", "cadence": "daily"}, "“daily” cannot be chosen here."),
+        ({"category": "no-such"}, "“no-such” cannot be chosen here."),
+        ({"at": "25:00"}, "“25:00” is not a time of day; one is like 07:30."),
+        ({"weekday": "someday"}, "“someday” cannot be chosen here."),
+        ({"zone": "../../etc/passwd"}, "“../../etc/passwd” is not a time zone"),
+        ({"locale": "<script>"}, "“&lt;script&gt;” cannot be chosen here."),
     ],
 )
 async def test_what_is_wrong_is_said_and_changes_nothing(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from publisher.kit.jinja import environment
-from publisher.kit.locale import accepted, direction, language_tag, locale_of
+from publisher.kit.locale import accepted, direction, isolated, language_tag, locale_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,12 @@ from publisher.kit.locale import accepted, direction, language_tag, locale_of
 )
 def test_which_way_a_language_is_written(language: str, way: str) -> None:
     assert direction(language) == way
+
+
+def test_a_name_turns_no_sentence_that_runs_the_other_way() -> None:
+    assert isolated("The Daily", "ar-EG") == "\u2068The Daily\u2069"
+    assert isolated("The Daily", "de") == "The Daily"
+    assert isolated("", "ar") == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from babel.messages import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po
-from jinja2 import Environment
+from jinja2 import Environment, nodes
 
 from publisher.kit import translations
 from publisher.kit.jinja import environment
@@ -102,6 +103,76 @@ def test_a_catalogue_holds_nothing_that_nobody_says(language: str, messages: set
         if each.id
     }
     assert not held - said
+
+
+NAMES = {"RSS", "Atom", "JSON", "JSON Feed", "kB"}
+"""What every language calls so."""
+KINDS = {"front", "category", "follow", "reading"}
+"""Pages' classes, which stand alone in a block of their own."""
+GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
+
+
+def literals(node: nodes.Node) -> Iterator[tuple[str, str]]:
+    """What a template holds outside of calls of gettext: text (`data`) and strings in its code."""
+    if isinstance(node, nodes.TemplateData):
+        yield "data", node.data
+    elif isinstance(node, nodes.Const) and isinstance(node.value, str):
+        yield "string", node.value
+    elif not (
+        isinstance(node, nodes.Call)
+        and isinstance(node.node, nodes.Name)
+        and node.node.name in GETTEXT
+    ):
+        for child in node.iter_child_nodes():
+            yield from literals(child)
+
+
+def untranslated(source: str) -> list[str]:
+    """Words of a template that are the same in every language, in whichever branch they stand."""
+    found = list(literals(environment([]).parse(source)))
+    text = unescape("".join(value for kind, value in found if kind == "data"))
+    told = re.findall(r'(?:aria-label|title|alt|placeholder)="([^"]*)"', text)
+    text = re.sub(r"(?s)<style.*?</style>|<script.*?</script>|<!--.*?-->", "", text)
+    text = re.sub(r'<[^>]*>|[\w-]+="[^"]*"', " ", text)
+    while (outside := re.sub(r"[^{}\n]*\{[^{}]*\}", "", text)) != text:  # rules of a style sheet
+        text = outside
+    words = re.findall(r"[^\W\d_]{2,}", " ".join([text, *told]))
+    strings = [
+        value
+        for kind, value in found
+        if kind == "string"
+        and re.search(r"^[^\W\d_a-z][a-z]|\w \w", value)
+        and not value.startswith("<")
+        and not value.endswith("serif")
+    ]
+    return [each for each in words + strings if each not in NAMES | KINDS]
+
+
+TEMPLATES = sorted(
+    each for each in (ROOT / "templates").rglob("*.[ht]*") if "static" not in each.parts
+)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_template_says_a_word_that_catalogues_cannot_change(path: Path) -> None:
+    assert untranslated(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("<p>{{ _('Read on') }} now</p>", ["now"]),
+        ("{% if never %}<b>Or leave</b>{% endif %}", ["Or", "leave"]),
+        ('<input placeholder="{{ x }} here" value="yes">', ["here"]),
+        ('<nav aria-label="Sections">', ["Sections"]),
+        ('{{ "." if chosen else ", as soon as you choose" }}', [", as soon as you choose"]),
+        ('{% set heading = "Welcome" %}{% set kind = "daily" %}', ["Welcome"]),
+        ("{% macro one(x) %}{{ _(x) }} &amp; more{% endmacro %}", ["more"]),
+        ("{{ ngettext('%(num)s mail', '%(num)s mails', n) }} <b>RSS</b> &middot;", []),
+    ],
+)
+def test_the_search_for_such_words_finds_them(source: str, words: list[str]) -> None:
+    assert untranslated(source) == words
 
 
 def test_english_german_and_arabic_are_there() -> None:
