@@ -6,12 +6,21 @@ from datetime import datetime
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
 from publisher.core.model import MAILABLE_STATES, Newsletter, SubscriberState, SubscriptionState
 from publisher.core.notice import NoticeContent, NoticeKind
-from publisher.core.preferences import ONE_GOODBYE_IN, ChangeLink, Chosen, Leaving, Own
+from publisher.core.preferences import (
+    ONE_EXPORT_TOLD_IN,
+    ONE_GOODBYE_IN,
+    ChangeLink,
+    Chosen,
+    Leaving,
+    Own,
+    link_payload,
+)
 from publisher.core.tokens import Purpose
 from publisher.core.wishes import Wishes
 from publisher.errors import TransientError
@@ -171,8 +180,13 @@ class ReaderStore:
         with self.db.write() as conn:
             return address_changes.confirm(conn, link, self.key, at)
 
-    def everything(self, subscriber_id: int) -> Mapping[str, object] | None:
-        """All that the books hold of a reader, for the reader to have."""
+    def everything(self, subscriber_id: int, at: datetime) -> Mapping[str, object] | None:
+        """All that the books hold of a reader, for the reader to have.
+
+        They are told of it by mail, as somebody else may have come by their link.
+        """
+        with self.db.write() as conn:
+            self._tell_of_export(conn, subscriber_id, at)
         with self.db.read() as conn:
             reader = subscribers.by_id(conn, subscriber_id)
             if reader is None or reader.state is SubscriberState.ERASED:
@@ -209,6 +223,28 @@ class ReaderStore:
                 subscriber=subscriber_id,
             )
         return True
+
+    def _tell_of_export(self, conn: Connection, subscriber_id: int, at: datetime) -> None:
+        reader = subscribers.by_id(conn, subscriber_id)
+        if reader is None or reader.state not in MAILABLE_STATES:
+            return
+        known = subscribers.subscriptions_of(conn, subscriber_id)
+        zones = [each.zone for each in known if each.state is SubscriptionState.CONFIRMED]
+        payload = link_payload(reader.id, reader.token_version)
+        notices.enqueue(
+            conn,
+            NoticeKind.DATA_EXPORT,
+            reader.address,
+            address_hash(normalise(reader.address), self.key),
+            reader.locale,
+            NoticeContent(
+                links={Purpose.PREFERENCES.value: payload},
+                zone=next(filter(None, zones), reader.zone),
+            ),
+            at,
+            within=ONE_EXPORT_TOLD_IN,
+            subscriber_id=reader.id,
+        )
 
     def _is_in_flight(self, subscriber_id: int) -> bool:
         with self.db.read() as conn:

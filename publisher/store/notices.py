@@ -131,6 +131,7 @@ def find(conn: Connection, notice_id: int) -> Notice:
             newsletters=tuple(content["newsletters"]),
             known=tuple(content["known"]),
             links=content["links"],
+            zone=content["zone"],
         ),
         created_at=row.created_at,
     )

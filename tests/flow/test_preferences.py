@@ -20,6 +20,7 @@ from publisher.store.subscribers import Subscriber, Subscription
 from publisher.store.tables import bounce, delivery, subscriber, suppression
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.smtp import SmtpServer
+from tests.flow.test_notices import read
 from tests.flow.test_signup import (
     ADA,
     MORE,
@@ -439,6 +440,39 @@ async def test_all_that_is_known_is_downloaded(room: Newsroom) -> None:
     assert known["subscriptions"][0]["newsletter"] == "daily"
     assert known["mails"][0]["titles"] == ["A boat"]
     assert known["mails"][0]["state"] == "sent"
+
+
+async def test_who_downloads_is_told_once_a_day_in_their_own_time(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    await do(room, "save", zone="Asia/Tokyo")
+    with room.app.db.write() as conn:
+        conn.execute(subscriber.update().values(locale="de"))
+    for _ in range(2):
+        assert (await do(room, "data")).status_code == 200
+        room.wait(minutes=1)
+    await deliver(room)
+    [mail] = server.to(ADA)
+    message, text, _ = read(mail)
+    assert message["Subject"] == "Ihre Daten bei Example News wurden heruntergeladen"
+    assert "Am 2. November 2026 um 18:00 wurde" in " ".join(text.split())
+    assert "Und schreiben Sie uns bitte." in text
+    assert own(room) in links(mail)
+    assert (await visitor(room).get(link(mail, "preferences"))).status_code == 200
+    room.wait(days=1)
+    assert (await do(room, "data")).json()["notices"][0]["kind"] == "data-export"
+    await deliver(room)
+    assert len(server.to(ADA)) == 2
+    room.check_books()
+
+
+async def test_who_may_get_no_mail_is_not_told_of_a_download(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    suppress(room, ADA)
+    assert (await do(room, "data")).json()["reader"]["state"] == "suppressed"
+    await deliver(room)
+    assert server.mails == []
 
 
 async def test_links_outlive_a_change_of_keys(room: Newsroom) -> None:
