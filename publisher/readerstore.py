@@ -1,6 +1,6 @@
 """What a reader's own pages ask of the store, each in a short transaction of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -204,24 +204,16 @@ class ReaderStore:
     def erase(self, subscriber_id: int, at: datetime) -> bool:
         """Forget a reader, so that nothing tells who they were; False where they are no more.
 
-        When it returns, no byte of the address is in the files of an SQLite database, unless the
-        log says that they are still to be cleaned.
+        When it returns, no byte of their addresses is in the files of an SQLite database, unless
+        the log says that they are still to be cleaned.
         """
         with self.db.write() as conn:
             texts = erasing.erase(conn, subscriber_id, self.key, at)
-        if not texts:
+        if texts is None:
             return False
         wait_for_answers(partial(self._is_in_flight, subscriber_id))
-        try:
-            is_clean = self.db.scrub(texts)
-        except TransientError:
-            is_clean = False
-        if self.db.is_sqlite and not is_clean:
-            log.warning(
-                "a reader is erased, but the database was too busy to be cleaned: deleted text may "
-                "stay in its files; stop the program, and let `sqlite3` VACUUM the database",
-                subscriber=subscriber_id,
-            )
+        if self.db.is_sqlite:  # with PostgreSQL it may take long, and the daemon does it
+            clean(self.db, texts)
         return True
 
     def _tell_of_export(self, conn: Connection, subscriber_id: int, at: datetime) -> None:
@@ -249,3 +241,30 @@ class ReaderStore:
     def _is_in_flight(self, subscriber_id: int) -> bool:
         with self.db.read() as conn:
             return erasing.is_in_flight(conn, subscriber_id)
+
+
+def clean(db: Database, texts: Sequence[str] = ()) -> bool:
+    """Let nothing of readers who were erased stay in the database's files; whether something did.
+
+    That it cannot be done now is told in the log; the next call does it. `texts`: of
+    `Database.scrub`.
+    """
+    with db.read() as conn:
+        last = erasing.unclean(conn)
+    if last is None:
+        return False
+    try:
+        is_clean, reason = db.scrub(texts), "somebody reads in it"
+    except TransientError as error:
+        is_clean, reason = False, str(error)
+    if not is_clean:
+        log.warning(
+            "a reader is erased, but the database's files cannot be cleaned of deleted text now; "
+            "the daemon tries again every minute",
+            subscriber=last,
+            reason=reason,
+        )
+        return False
+    with db.write() as conn:
+        erasing.note_clean(conn, last)
+    return True

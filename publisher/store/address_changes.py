@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
-from publisher.core.model import MAILABLE_STATES, OPEN_STATES, SubscriberState
+from publisher.core.model import MAILABLE_STATES, SubscriberState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_CHANGE_IN, ChangeLink, change_payload
 from publisher.core.tokens import Purpose
@@ -72,16 +72,14 @@ def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bo
     suppressions.come_back(conn, address_hash(normalise(found.address), key))
     # What bounced before counts for its newsletter, and no more against the reader.
     conn.execute(
-        update(bounce).where(bounce.c.subscriber_id == reader.id).values(subscriber_id=None)
+        update(bounce)
+        .where(bounce.c.subscriber_id == reader.id)
+        .values(subscriber_id=None, diagnostic="")
     )
     conn.execute(
         update(delivery)
-        .where(
-            delivery.c.subscriber_id == reader.id,
-            delivery.c.notice_id.is_(None),
-            delivery.c.state.in_(OPEN_STATES),
-        )
-        .values(domain=found.address.rpartition("@")[2])
+        .where(delivery.c.subscriber_id == reader.id, delivery.c.notice_id.is_(None))
+        .values(domain=found.address.rpartition("@")[2], reply="")
     )
     notices.enqueue(
         conn,

@@ -4,8 +4,10 @@ import base64
 import gzip
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -50,7 +52,16 @@ def spellings(word: str) -> Iterator[bytes]:
 
 
 def traces(folder: Path) -> set[str]:
-    """The files in which something of the reader stands."""
+    """The files in which something of the reader stands.
+
+    Of copies: were they opened here, SQLite would lose its locks on them (`store.look_through`).
+    """
+    with TemporaryDirectory() as copies:
+        subprocess.run(["cp", "-r", folder, f"{copies}/all"], check=True)
+        return _traces(Path(copies) / "all")
+
+
+def _traces(folder: Path) -> set[str]:
     found = set()
     for path in folder.rglob("*"):
         if not path.is_file():
