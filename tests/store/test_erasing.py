@@ -1,20 +1,25 @@
 """Being forgotten, choosing anew and pausing, in the tables and in the files they are kept in."""
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
+from publisher.core.delivery import Verdict
 from publisher.core.identity import address_hash
-from publisher.core.model import Cadence, Rendering, SubscriptionState
+from publisher.core.model import Cadence, DeliveryState, Rendering, SubscriptionState
+from publisher.core.outcome import Outcome
 from publisher.core.wishes import Wishes
 from publisher.errors import PermanentError
-from publisher.readerstore import ReaderStore
+from publisher.readerstore import ReaderStore, clean
 from publisher.store import (
     editions,
     erasing,
     ledger,
+    refusals,
     renderings,
     signups,
     subscribers,
@@ -201,12 +206,87 @@ def test_a_return_begins_at_the_head_and_is_not_paused(world: World) -> None:
     assert world.plan() == 0
 
 
+def test_what_cannot_be_cleaned_at_once_stays_noted(world: World, kind: str) -> None:
+    for name in ("ann", "bo", "cy"):
+        world.subscribe(name)
+    db = world.db
+    with db.write() as conn:
+        assert set(erasing.erase(conn, number(world, "ann"), KEY, world.now) or ()) == {ANN}
+        seen = erasing.unclean(conn)
+    assert seen is not None
+    with db.write() as conn:
+        # Of the one before nobody knows the address any more: everything is to be made anew.
+        assert erasing.erase(conn, number(world, "bo"), KEY, world.now) == []
+        erasing.note_clean(conn, seen)
+        assert erasing.unclean(conn) is not None
+    assert clean(db)
+    assert not clean(db)
+    if kind == "postgresql":
+        with db.read() as conn:
+            when = text("SELECT last_vacuum FROM pg_stat_user_tables WHERE relname = 'subscriber'")
+            assert conn.execute(when).scalar_one() is not None
+
+
+def test_who_had_another_address_has_the_files_made_anew(world: World) -> None:
+    world.subscribe("ann")
+    with world.db.write() as conn:
+        conn.execute(update(subscriber).values(token_version=2))
+        assert erasing.erase(conn, number(world), KEY, world.now) == []
+
+
+def test_an_answer_that_comes_after_the_erasing_tells_nothing(world: World) -> None:
+    world.subscribe("ann")
+    world.publish("One")
+    world.wait(days=1)
+    world.plan()
+    with world.db.write() as conn:
+        conn.execute(update(delivery).values(state="sending", claim="c", attempt=1))
+    readers(world).erase(number(world), world.now)
+    said = Outcome(state=DeliveryState.FAILED, smtp_status=550, reply="no ann", hard=True)
+    with world.db.write() as conn:
+        [mail] = conn.execute(select(delivery.c.id)).scalars()
+        assert ledger.record(
+            conn, [Verdict(delivery_id=mail, claim="c", outcome=said, relay="r")], world.now
+        )
+        row = conn.execute(select(delivery)).one()
+        assert (row.state, row.smtp_status, row.reply) == ("failed", 550, "")
+        assert conn.execute(select(bounce.c.id)).all() == []
+
+
+def test_a_domain_of_their_own_that_refused_us_is_forgotten(world: World) -> None:
+    world.subscribe("ann")
+    world.subscribe("bo")
+    for name, left in (("ann", 1), ("bo", 0)):  # the last of that domain
+        with world.db.write() as conn:
+            refusals.note(conn, "relay", "reader.example", "policy", world.now)
+        readers(world).erase(number(world, name), world.now)
+        with world.db.read() as conn:
+            assert len(refusals.listing(conn)) == left
+
+
+def test_looking_through_the_file_takes_no_lock_away(
+    db: Database, kind: str, tmp_path: Path
+) -> None:
+    """Else the next process that ends takes itself for the last, and removes the log under us."""
+    if kind != "sqlite":
+        pytest.skip("SQLite's locks are those of POSIX")
+    world = World(db)
+    world.subscribe("ann")
+    readers(world).erase(number(world), world.now)
+    path = tmp_path / "publisher.db"
+    another = f"import sqlite3; sqlite3.connect('{path}').execute('SELECT id FROM subscriber')"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", another], check=True)
+        assert (tmp_path / "publisher.db-wal").exists()
+        world.subscribe("bo")
+
+
 def test_no_byte_stays_in_the_file_though_pages_were_split(
     db: Database, kind: str, tmp_path: Path
 ) -> None:
     """Where a page is split, its former half may keep a copy of what went to the other."""
     if kind != "sqlite":
-        pytest.skip("PostgreSQL cleans its files by itself")
+        pytest.skip("PostgreSQL writes deleted rows over when it needs their room")
     world = World(db)
     names = [f"{random.Random(number).getrandbits(64):016x}" for number in range(4000)]
     with db.write() as conn:
