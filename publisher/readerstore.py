@@ -27,6 +27,7 @@ from publisher.errors import TransientError
 from publisher.store import (
     address_changes,
     erasing,
+    last_look,
     newsletters,
     notices,
     shelf,
@@ -94,12 +95,21 @@ class ReaderStore:
         return True
 
     def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
-        """Pause confirmed subscriptions, by slug, or let them go on (None)."""
+        """Pause confirmed subscriptions, by slug, or let them go on (None).
+
+        As with `WebStore.unsubscribe`, no message of a paused one begins when it returns.
+        """
         with self.db.write() as conn:
-            for known in subscribers.subscriptions_of(conn, subscriber_id):
-                if known.newsletter in ends and known.state is SubscriptionState.CONFIRMED:
-                    to = self.newsletters[known.newsletter]
-                    subscribers.pause(conn, known, to, ends[known.newsletter], at)
+            known = [
+                each
+                for each in subscribers.subscriptions_of(conn, subscriber_id)
+                if each.newsletter in ends and each.state is SubscriptionState.CONFIRMED
+            ]
+            for each in known:
+                to = self.newsletters[each.newsletter]
+                subscribers.pause(conn, each, to, ends[each.newsletter], at)
+        paused = [each.id for each in known if ends[each.newsletter]]
+        wait_for_answers(lambda: self._has_in_flight(paused))
 
     def cap(self, subscriber_id: int, max_per_day: int | None) -> None:
         with self.db.write() as conn:
@@ -237,6 +247,10 @@ class ReaderStore:
             within=ONE_EXPORT_TOLD_IN,
             subscriber_id=reader.id,
         )
+
+    def _has_in_flight(self, subscription_ids: Sequence[int]) -> bool:
+        with self.db.read() as conn:
+            return any(last_look.is_in_flight(conn, each) for each in subscription_ids)
 
     def _is_in_flight(self, subscriber_id: int) -> bool:
         with self.db.read() as conn:

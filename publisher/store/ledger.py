@@ -24,7 +24,7 @@ from publisher.core.delivery import Verdict
 from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, SubscriberState
 from publisher.core.notice import NOTICES
 from publisher.store import bounces
-from publisher.store.tables import delivery, edition, subscriber
+from publisher.store.tables import article, delivery, edition, subscriber, variant_article
 
 _CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 _UNTRIED = (DeliveryState.PENDING, DeliveryState.CANCELLED, DeliveryState.SUPPRESSED)
@@ -128,6 +128,23 @@ def settle_variant(
             next_attempt_at=next_attempt_at,
         )
     )
+
+
+def first_open(conn: Connection, subscriber_id: int, newsletter: str) -> int | None:
+    """The place of the first article that a reader of a newsletter is to be sent yet."""
+    first: int | None = conn.execute(
+        select(func.min(article.c.seq))
+        .select_from(delivery)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
+        .join(article, article.c.id == variant_article.c.article_id)
+        .where(
+            delivery.c.subscriber_id == subscriber_id,
+            edition.c.newsletter == newsletter,
+            delivery.c.state.in_(OPEN_STATES),
+        )
+    ).scalar()
+    return first
 
 
 def cancel_open(conn: Connection, subscriber_id: int, newsletter: str) -> int:

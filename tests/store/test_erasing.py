@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,37 @@ def test_what_comes_out_in_a_pause_comes_after_it(world: World) -> None:
     world.wait(hours=1)
     assert world.plan() == 1  # without waiting for the next article
     assert world.mails("ann") == [["Meanwhile"]]
+
+
+@pytest.mark.parametrize("cadence", [Cadence.DAILY, Cadence.IMMEDIATE])
+@pytest.mark.parametrize("goes_on", ["at its end", "earlier"])
+def test_what_was_planned_before_a_pause_comes_after_it(
+    world: World, cadence: Cadence, goes_on: str
+) -> None:
+    world.subscribe("ann", cadence=cadence)
+    world.subscribe("bo", cadence=cadence)
+    world.publish("One")
+    world.wait(days=1)
+    world.plan()
+    with world.db.write() as conn:  # and one that the server wants later
+        conn.execute(update(delivery).values(state="deferred", next_attempt_at=world.now))
+    world.publish("Two")
+    world.wait(days=1)
+    world.plan()
+    store, end = readers(world), world.now + timedelta(days=3, hours=1)
+    store.pause(number(world), {"daily": end}, world.now)
+    with world.db.read() as conn:
+        its = select(delivery.c.state).where(delivery.c.subscriber_id == number(world))
+        assert conn.execute(its).scalars().all() == ["cancelled", "cancelled"]
+        assert sum(ledger.counts(conn).values()) == 4
+    world.wait(days=2).plan()
+    assert world.mails("ann") == [["One"], ["Two"]]
+    if goes_on == "earlier":
+        store.pause(number(world), {"daily": None}, world.now)
+    world.wait(days=2).plan()
+    assert sorted(world.mails("ann")[2]) == ["One", "Two"]
+    assert len(world.mails("ann")) == 3
+    assert world.mails("bo") == [["One"], ["Two"]]
 
 
 def test_a_return_begins_at_the_head_and_is_not_paused(world: World) -> None:

@@ -135,7 +135,7 @@ class Desk:
 
     def still_wanted(self, job: Job) -> DeliveryState | None:
         with self.world.db.read() as conn:
-            return last_look.unwanted(conn, [job]).get(job.delivery_id)
+            return last_look.unwanted(conn, [job], self.world.now).get(job.delivery_id)
 
     def reclaim(self, *, all_workers: bool = True, resend: bool = True) -> int:
         with self.world.db.write() as conn:
