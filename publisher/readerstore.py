@@ -62,6 +62,7 @@ class ReaderStore:
             if reader is None or reader.state is SubscriberState.ERASED:
                 return None
             found = subscribers.subscriptions_of(conn, subscriber_id)
+            has_bounced = address_changes.is_cure(conn, reader, self.key)
         return Own(
             subscriber_id=reader.id,
             token_version=reader.token_version,
@@ -70,6 +71,7 @@ class ReaderStore:
             zone=reader.zone,
             max_per_day=reader.max_per_day,
             state=reader.state,
+            has_bounced=has_bounced,
             subscriptions=[
                 Chosen(
                     subscription_id=each.id,
@@ -183,7 +185,7 @@ class ReaderStore:
     def new_address(self, link: ChangeLink) -> str | None:
         """The address that the link confirms; None where it has served, or was forgotten."""
         with self.db.read() as conn:
-            return address_changes.waiting(conn, link)
+            return address_changes.waiting(conn, link, self.key)
 
     def change_address(self, link: ChangeLink, at: datetime) -> bool:
         """Confirm it; False where the link confirms nothing."""

@@ -100,6 +100,8 @@ class Own:
     zone: str
     max_per_day: int | None
     state: SubscriberState
+    has_bounced: bool
+    """They get no mail, but will at another address."""
     subscriptions: Sequence[Chosen]
 
 

@@ -56,5 +56,17 @@ def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
     )
 
 
+def have_suppressed(conn: Connection, subscriber_id: int) -> bool:
+    """Whether it is for its bounces alone that a suppressed reader's address gets no mail."""
+    editions, complaints = conn.execute(
+        select(
+            func.count(bounce.c.edition_id.distinct()).filter(bounce.c.kind == "hard"),
+            func.count().filter(bounce.c.kind == "complaint"),
+        ).where(bounce.c.subscriber_id == subscriber_id)
+    ).one()
+    is_enough = after_hard_bounces(int(editions)) is SubscriberState.SUPPRESSED
+    return is_enough and not complaints
+
+
 def count(conn: Connection) -> int:
     return int(conn.execute(select(func.count()).select_from(bounce)).scalar_one())

@@ -28,7 +28,7 @@ def erase(conn: Connection, subscriber_id: int, key: bytes, now: datetime) -> Se
     if reader is None or reader.state == SubscriberState.ERASED:
         return None
     hashed = address_hash(reader.address_key, key)
-    suppressions.note_erased(conn, hashed, now)
+    suppressions.note(conn, hashed, suppressions.ERASED, now)
     texts = [reader.address, reader.address_key, *_forget_notices(conn, subscriber_id, hashed)]
     has_changed_address = reader.token_version > 1
     if _note_unclean(conn, subscriber_id) or has_changed_address:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, Select, literal_column, select
 
 from publisher.core.delivery import Job
 from publisher.core.model import MAILABLE_STATES, DeliveryState, EditionState, SubscriptionState
+from publisher.core.notice import NoticeKind
 from publisher.store import suppressions
 from publisher.store.ledger import GOING_OUT
 from publisher.store.tables import (
@@ -83,6 +84,7 @@ def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the colum
             delivery.c.id,
             delivery.c.claim,
             delivery.c.subscription_id,
+            notice.c.kind,
             suppressed.exists().label("is_suppressed"),
             subscription.c.state.label("subscription_state"),
             subscriber.c.state.label("subscriber_state"),
@@ -95,7 +97,9 @@ def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the colum
 
 
 def _instead_of_notice(row: Row[Any], _: datetime) -> DeliveryState | None:
-    if row.is_suppressed or row.subscriber_state not in (None, *MAILABLE_STATES):
+    may_be_mailed = row.subscriber_state in (None, *MAILABLE_STATES)
+    goes_elsewhere = row.kind == NoticeKind.ADDRESS_CHANGE
+    if row.is_suppressed or not (may_be_mailed or goes_elsewhere):
         return DeliveryState.SUPPRESSED
     if row.subscription_id and row.subscription_state != SubscriptionState.CONFIRMED:
         return DeliveryState.CANCELLED
