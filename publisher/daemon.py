@@ -19,7 +19,7 @@ from publisher.errors import ConfigurationError, TransientError
 from publisher.kit import watch
 from publisher.kit.lock import Lock, LockedError
 from publisher.kit.shortage import LoopFaults
-from publisher.readerstore import ReaderStore
+from publisher.readerstore import ReaderStore, clean
 from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import Subscribing, create_app
@@ -152,6 +152,7 @@ class Daemon:
         ticks.every(timedelta(minutes=10), Step("clear editions", clearing))
         forgetting = partial(self._app.forget, self._stop.is_set)
         ticks.every(timedelta(minutes=10), Step("clear notices and sign-ups", forgetting))
+        ticks.every(timedelta(minutes=1), Step("clean files", self._clean_files), at_once=True)
         ticks.every(2 * _SECOND, Step("look at templates", self._look_at_templates))
         ticks.every(_RESCAN, Step("look over feeds", self._look_over_feeds))
         if self._worker and not self._app.db.is_sqlite:
@@ -225,6 +226,11 @@ class Daemon:
     def _trouble(self) -> str:
         """Why mails cannot be booked, or feeds not be written."""
         return (self._worker.trouble if self._worker else "") or self._publishing.trouble
+
+    def _clean_files(self) -> None:
+        """What a kill, or somebody who read, kept from being done at once."""
+        if clean(self._app.db):
+            log.info("the database's files are clean of readers who were erased")
 
     def _watch_standing(self) -> None:
         for slug, reason in self._app.watch_standing():

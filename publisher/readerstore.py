@@ -1,23 +1,33 @@
 """What a reader's own pages ask of the store, each in a short transaction of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
 from publisher.core.model import MAILABLE_STATES, Newsletter, SubscriberState, SubscriptionState
 from publisher.core.notice import NoticeContent, NoticeKind
-from publisher.core.preferences import ONE_GOODBYE_IN, ChangeLink, Chosen, Leaving, Own
+from publisher.core.preferences import (
+    ONE_EXPORT_TOLD_IN,
+    ONE_GOODBYE_IN,
+    ChangeLink,
+    Chosen,
+    Leaving,
+    Own,
+    link_payload,
+)
 from publisher.core.tokens import Purpose
 from publisher.core.wishes import Wishes
 from publisher.errors import TransientError
 from publisher.store import (
     address_changes,
     erasing,
+    last_look,
     newsletters,
     notices,
     shelf,
@@ -52,6 +62,7 @@ class ReaderStore:
             if reader is None or reader.state is SubscriberState.ERASED:
                 return None
             found = subscribers.subscriptions_of(conn, subscriber_id)
+            has_bounced = address_changes.is_cure(conn, reader, self.key)
         return Own(
             subscriber_id=reader.id,
             token_version=reader.token_version,
@@ -60,6 +71,7 @@ class ReaderStore:
             zone=reader.zone,
             max_per_day=reader.max_per_day,
             state=reader.state,
+            has_bounced=has_bounced,
             subscriptions=[
                 Chosen(
                     subscription_id=each.id,
@@ -85,12 +97,21 @@ class ReaderStore:
         return True
 
     def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
-        """Pause confirmed subscriptions, by slug, or let them go on (None)."""
+        """Pause confirmed subscriptions, by slug, or let them go on (None).
+
+        As with `WebStore.unsubscribe`, no message of a paused one begins when it returns.
+        """
         with self.db.write() as conn:
-            for known in subscribers.subscriptions_of(conn, subscriber_id):
-                if known.newsletter in ends and known.state is SubscriptionState.CONFIRMED:
-                    to = self.newsletters[known.newsletter]
-                    subscribers.pause(conn, known, to, ends[known.newsletter], at)
+            known = [
+                each
+                for each in subscribers.subscriptions_of(conn, subscriber_id)
+                if each.newsletter in ends and each.state is SubscriptionState.CONFIRMED
+            ]
+            for each in known:
+                to = self.newsletters[each.newsletter]
+                subscribers.pause(conn, each, to, ends[each.newsletter], at)
+        paused = [each.id for each in known if ends[each.newsletter]]
+        wait_for_answers(lambda: self._has_in_flight(paused))
 
     def cap(self, subscriber_id: int, max_per_day: int | None) -> None:
         with self.db.write() as conn:
@@ -164,15 +185,20 @@ class ReaderStore:
     def new_address(self, link: ChangeLink) -> str | None:
         """The address that the link confirms; None where it has served, or was forgotten."""
         with self.db.read() as conn:
-            return address_changes.waiting(conn, link)
+            return address_changes.waiting(conn, link, self.key)
 
     def change_address(self, link: ChangeLink, at: datetime) -> bool:
         """Confirm it; False where the link confirms nothing."""
         with self.db.write() as conn:
             return address_changes.confirm(conn, link, self.key, at)
 
-    def everything(self, subscriber_id: int) -> Mapping[str, object] | None:
-        """All that the books hold of a reader, for the reader to have."""
+    def everything(self, subscriber_id: int, at: datetime) -> Mapping[str, object] | None:
+        """All that the books hold of a reader, for the reader to have.
+
+        They are told of it by mail, as somebody else may have come by their link.
+        """
+        with self.db.write() as conn:
+            self._tell_of_export(conn, subscriber_id, at)
         with self.db.read() as conn:
             reader = subscribers.by_id(conn, subscriber_id)
             if reader is None or reader.state is SubscriberState.ERASED:
@@ -190,26 +216,71 @@ class ReaderStore:
     def erase(self, subscriber_id: int, at: datetime) -> bool:
         """Forget a reader, so that nothing tells who they were; False where they are no more.
 
-        When it returns, no byte of the address is in the files of an SQLite database, unless the
-        log says that they are still to be cleaned.
+        When it returns, no byte of their addresses is in the files of an SQLite database, unless
+        the log says that they are still to be cleaned.
         """
         with self.db.write() as conn:
             texts = erasing.erase(conn, subscriber_id, self.key, at)
-        if not texts:
+        if texts is None:
             return False
         wait_for_answers(partial(self._is_in_flight, subscriber_id))
-        try:
-            is_clean = self.db.scrub(texts)
-        except TransientError:
-            is_clean = False
-        if self.db.is_sqlite and not is_clean:
-            log.warning(
-                "a reader is erased, but the database was too busy to be cleaned: deleted text may "
-                "stay in its files; stop the program, and let `sqlite3` VACUUM the database",
-                subscriber=subscriber_id,
-            )
+        if self.db.is_sqlite:  # with PostgreSQL it may take long, and the daemon does it
+            clean(self.db, texts)
         return True
+
+    def _tell_of_export(self, conn: Connection, subscriber_id: int, at: datetime) -> None:
+        reader = subscribers.by_id(conn, subscriber_id)
+        if reader is None or reader.state not in MAILABLE_STATES:
+            return
+        known = subscribers.subscriptions_of(conn, subscriber_id)
+        zones = [each.zone for each in known if each.state is SubscriptionState.CONFIRMED]
+        payload = link_payload(reader.id, reader.token_version)
+        notices.enqueue(
+            conn,
+            NoticeKind.DATA_EXPORT,
+            reader.address,
+            address_hash(normalise(reader.address), self.key),
+            reader.locale,
+            NoticeContent(
+                links={Purpose.PREFERENCES.value: payload},
+                zone=next(filter(None, zones), reader.zone),
+            ),
+            at,
+            within=ONE_EXPORT_TOLD_IN,
+            subscriber_id=reader.id,
+        )
+
+    def _has_in_flight(self, subscription_ids: Sequence[int]) -> bool:
+        with self.db.read() as conn:
+            return any(last_look.is_in_flight(conn, each) for each in subscription_ids)
 
     def _is_in_flight(self, subscriber_id: int) -> bool:
         with self.db.read() as conn:
             return erasing.is_in_flight(conn, subscriber_id)
+
+
+def clean(db: Database, texts: Sequence[str] = ()) -> bool:
+    """Let nothing of readers who were erased stay in the database's files; whether something did.
+
+    That it cannot be done now is told in the log; the next call does it. `texts`: of
+    `Database.scrub`.
+    """
+    with db.read() as conn:
+        last = erasing.unclean(conn)
+    if last is None:
+        return False
+    try:
+        is_clean, reason = db.scrub(texts), "somebody reads in it"
+    except TransientError as error:
+        is_clean, reason = False, str(error)
+    if not is_clean:
+        log.warning(
+            "a reader is erased, but the database's files cannot be cleaned of deleted text now; "
+            "the daemon tries again every minute",
+            subscriber=last,
+            reason=reason,
+        )
+        return False
+    with db.write() as conn:
+        erasing.note_clean(conn, last)
+    return True

@@ -88,11 +88,12 @@ class Ticks:
         self._steps: list[Step] = []
         self._watching: asyncio.Task[None] | None = None
 
-    def every(self, interval: timedelta, step: Step) -> None:
-        """Run `step` every `interval`."""
+    def every(self, interval: timedelta, step: Step, *, at_once: bool = False) -> None:
+        """Run `step` every `interval`, the first time after one, or `at_once`."""
         self._steps.append(step)
         trigger = IntervalTrigger(seconds=interval.total_seconds())
-        self._scheduler.add_job(step.run, trigger, id=step.name, name=step.name)
+        first = {"next_run_time": datetime.now(UTC)} if at_once else {}
+        self._scheduler.add_job(step.run, trigger, id=step.name, name=step.name, **first)
 
     def start(self) -> None:
         self._scheduler.start()

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 
-from jinja2 import Environment, FunctionLoader
-
 from publisher.core.model import (
     Article,
     Cadence,
@@ -214,12 +212,11 @@ def html(mail: bytes) -> str:
 def notice(name: str, language: str) -> Rendering:
     """Of a template like `notice-confirm`."""
     names = _SITES[language]
-    kind = name.removeprefix("notice-")
     asked = Notice(
-        kind=NoticeKind(kind) if kind in set(NoticeKind) else NoticeKind.CONFIRM,
+        kind=NoticeKind(name.removeprefix("notice-")),
         address="ada@reader.example",
         locale=language,
-        content=NoticeContent(),
+        content=NoticeContent(zone="Europe/Berlin"),
         created_at=PLANNED,
     )
     return notices.render(
@@ -232,20 +229,8 @@ def notice(name: str, language: str) -> Rendering:
             links={"confirm": f"https://news.example/confirm/{TOKEN}"},
             key_id="k1",
         ),
-        _with(name),
+        TEMPLATES,
     )
-
-
-def _with(name: str) -> Environment:
-    """Our templates, with that of a notice that nobody sends yet in the place of one that is."""
-    if name.removeprefix("notice-") in set(NoticeKind):
-        return TEMPLATES
-    loader = FunctionLoader(lambda each: _source(each.replace("notice-confirm", name)))
-    return TEMPLATES.overlay(loader=loader)
-
-
-def _source(name: str) -> str:
-    return (folder("templates/email") / name).read_text(encoding="utf-8")
 
 
 def _article(language: str, number: int, correction: str = "") -> Article:

@@ -27,7 +27,7 @@ _IN_WORDS = {
     DeliveryState.FAILED: "refused for good",
     DeliveryState.UNCERTAIN: "may have arrived: no answer came after it was handed over",
     DeliveryState.SUPPRESSED: "not sent: the address may not be mailed",
-    DeliveryState.CANCELLED: "not sent: it was cancelled, or they had left",
+    DeliveryState.CANCELLED: "not sent: it was cancelled, or they had left or paused",
 }
 
 _CONSENT = {

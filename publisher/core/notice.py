@@ -22,6 +22,8 @@ class NoticeKind(StrEnum):
     """To the former address of a reader who has another now."""
     ADDRESS_TAKEN = "address-taken"
     """Another reader gave this address, which is a reader's already, as their new one."""
+    DATA_EXPORT = "data-export"
+    """To a reader whose data were downloaded: was it they?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class NoticeContent:
     """Slugs of those asked for that the reader gets already."""
     links: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
     """What is signed into its links, by purpose (`core.tokens`)."""
+    zone: str = ""
+    """Of the times it tells; empty: the site's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from publisher.core.wishes import Wishes
 ONE_GOODBYE_IN = timedelta(hours=24)
 ONE_CHANGE_IN = timedelta(hours=24)
 """An address is asked once in that time whether it is a reader's new one."""
+ONE_EXPORT_TOLD_IN = timedelta(hours=24)
 MOST_A_DAY = 100
 """What a daily cap may be at most; who wants more has none."""
 
@@ -99,6 +100,8 @@ class Own:
     zone: str
     max_per_day: int | None
     state: SubscriberState
+    has_bounced: bool
+    """They get no mail, but will at another address."""
     subscriptions: Sequence[Chosen]
 
 

@@ -58,6 +58,15 @@ def printable_reply(text: str, limit: int = 500) -> str:
     return _ADDRESS.sub("<recipient>", line)[:limit]
 
 
+def without_mailbox(reply: str, address: str) -> str:
+    """A printable reply without what stands before the @ in the address, where that is a word."""
+    mailbox = address.rpartition("@")[0]
+    if not mailbox or mailbox.lower() not in reply.lower():
+        return reply
+    word = rf"(?<!\w){re.escape(mailbox)}(?!\w)"
+    return re.sub(word, "<recipient>", reply, flags=re.IGNORECASE)
+
+
 def says_no_such_address(text: str) -> bool:
     """Whether it says plainly that there is no such mailbox or domain."""
     return _NO_SUCH_ADDRESS.search(text) is not None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -11,7 +11,7 @@ from publisher.core.addresses import check
 from publisher.core.delivery import Job
 from publisher.core.model import DeliveryState, Rendering
 from publisher.core.outcome import Answer, Kind, Outcome, Scope, judge
-from publisher.core.replies import printable_reply
+from publisher.core.replies import printable_reply, without_mailbox
 from publisher.delivery.connection import Connection, Envelope, RelayError
 from publisher.delivery.lanes import Lanes
 from publisher.delivery.last_check import LastCheck
@@ -111,7 +111,7 @@ class Carriers:
             answer = await connection.send(envelope, wanted)
         if instead is not None:
             return Outcome(state=instead)
-        return judge(
+        outcome = judge(
             answer,
             attempt=job.attempt,
             first_attempt_at=job.first_attempt_at,
@@ -120,6 +120,7 @@ class Carriers:
             domain_takes_mail=job.refused_before
             and not self.refused.is_known(connection.relay.name, job.domain),
         )
+        return replace(outcome, reply=without_mailbox(outcome.reply, job.address))
 
     def envelope(self, job: Job) -> Envelope:
         """The same bytes at every attempt: all that goes in comes from stored facts."""

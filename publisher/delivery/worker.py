@@ -68,7 +68,9 @@ class Claims(Protocol):
 
 
 class LastLook(Protocol):
-    def unwanted(self, conn: Transaction, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]: ...
+    def unwanted(
+        self, conn: Transaction, jobs: Sequence[Job], now: datetime
+    ) -> Mapping[int, DeliveryState]: ...
 
 
 class Ledger(Protocol):
@@ -307,7 +309,7 @@ class Worker:
     async def _unwanted(self, jobs: Sequence[Job]) -> Mapping[int, DeliveryState]:
         def ask() -> Mapping[int, DeliveryState]:
             with self.db.read() as conn:
-                return self.last_look.unwanted(conn, jobs)
+                return self.last_look.unwanted(conn, jobs, self.clock())
 
         return await self._in_thread(ask)
 

@@ -26,6 +26,7 @@ _SUBJECTS = {
     NoticeKind.ADDRESS_CHANGE: gettext_noop("Please confirm your new address for %(site)s"),
     NoticeKind.ADDRESS_CHANGED: gettext_noop("Your address was changed at %(site)s"),
     NoticeKind.ADDRESS_TAKEN: gettext_noop("Your address was entered at %(site)s"),
+    NoticeKind.DATA_EXPORT: gettext_noop("Your data was downloaded at %(site)s"),
 }
 _NOTHING_TO_CONFIRM = gettext_noop("You already receive %(newsletters)s")
 
@@ -77,6 +78,8 @@ def _render(content: NoticeMail, templates: Environment) -> Rendering:
         "address": one_line(notice.address),
         "newsletters": [one_line(each) for each in content.newsletters],
         "known": [one_line(each) for each in content.known],
+        "at": notice.created_at,
+        "zone": notice.content.zone or site.zone,
         "links": content.links,
         "action_url": next(iter(content.links.values()), ""),
     }

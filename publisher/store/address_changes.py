@@ -3,17 +3,19 @@
 Until it is confirmed the new address stands in its notice alone, which is forgotten after two days.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
-from publisher.core.model import MAILABLE_STATES, OPEN_STATES, SubscriberState
+from publisher.core.model import MAILABLE_STATES, SubscriberState, SubscriptionState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_CHANGE_IN, ChangeLink, change_payload
 from publisher.core.tokens import Purpose
-from publisher.store import notices, subscribers, suppressions
+from publisher.store import bounces, notices, slots, subscribers, suppressions
+from publisher.store.subscribers import Subscriber
 from publisher.store.tables import bounce, delivery, notice, subscriber
 
 
@@ -27,8 +29,11 @@ def ask(conn: Connection, subscriber_id: int, address: str, key: bytes, now: dat
         return False
     owner = subscribers.find(conn, address)
     kind, links = NoticeKind.ADDRESS_TAKEN, {}
+    states: Collection[SubscriberState] = MAILABLE_STATES
     if owner is None:
         kind = NoticeKind.ADDRESS_CHANGE
+        if is_cure(conn, reader, key):
+            states = (*states, reader.state)
         signed = change_payload(reader.id, reader.token_version, now)
         links = {Purpose.ADDRESS.value: signed}
     return notices.enqueue(
@@ -41,13 +46,24 @@ def ask(conn: Connection, subscriber_id: int, address: str, key: bytes, now: dat
         now,
         within=ONE_CHANGE_IN,
         subscriber_id=owner.id if owner else reader.id,
+        states=states,
     )
 
 
-def waiting(conn: Connection, link: ChangeLink) -> str | None:
+def is_cure(conn: Connection, reader: Subscriber, key: bytes) -> bool:
+    """Whether mails came to an end for a reader only as those to their address came back: then they
+    begin again with another one. `key` hashes addresses."""
+    return (
+        reader.state is SubscriberState.SUPPRESSED
+        and bounces.have_suppressed(conn, reader.id)
+        and suppressions.reason(conn, address_hash(normalise(reader.address), key)) is None
+    )
+
+
+def waiting(conn: Connection, link: ChangeLink, key: bytes) -> str | None:
     """The address that the link confirms; None where it has served, or was forgotten."""
-    found = _asked(conn, link)
-    return str(found.address) if found else None
+    found = _asked(conn, link, key)
+    return found[0] if found else None
 
 
 def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bool:
@@ -56,38 +72,41 @@ def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bo
     What has not gone out goes to the new one. Links made before do less from now on: see
     `core.preferences.ReaderLink`.
     """
-    found, reader = _asked(conn, link), subscribers.by_id(conn, link.subscriber_id)
-    if found is None or reader is None or subscribers.find(conn, found.address) is not None:
+    found = _asked(conn, link, key)
+    if found is None or subscribers.find(conn, found[0]) is not None:
         return False
+    address, reader = found
+    former_hash = address_hash(normalise(reader.address), key)
+    if reader.state is SubscriberState.SUPPRESSED:
+        suppressions.note(conn, former_hash, suppressions.BOUNCED, now)
+        _wake(conn, reader.id, now)
     conn.execute(
         update(subscriber)
         .where(subscriber.c.id == reader.id)
         .values(
-            address=found.address,
-            address_key=normalise(found.address),
+            address=address,
+            address_key=normalise(address),
             token_version=subscriber.c.token_version + 1,
             state=SubscriberState.ACTIVE,
         )
     )
-    suppressions.come_back(conn, address_hash(normalise(found.address), key))
+    suppressions.come_back(conn, address_hash(normalise(address), key))
     # What bounced before counts for its newsletter, and no more against the reader.
     conn.execute(
-        update(bounce).where(bounce.c.subscriber_id == reader.id).values(subscriber_id=None)
+        update(bounce)
+        .where(bounce.c.subscriber_id == reader.id)
+        .values(subscriber_id=None, diagnostic="")
     )
     conn.execute(
         update(delivery)
-        .where(
-            delivery.c.subscriber_id == reader.id,
-            delivery.c.notice_id.is_(None),
-            delivery.c.state.in_(OPEN_STATES),
-        )
-        .values(domain=found.address.rpartition("@")[2])
+        .where(delivery.c.subscriber_id == reader.id, delivery.c.notice_id.is_(None))
+        .values(domain=address.rpartition("@")[2], reply="")
     )
     notices.enqueue(
         conn,
         NoticeKind.ADDRESS_CHANGED,
         reader.address,
-        address_hash(normalise(reader.address), key),
+        former_hash,
         reader.locale,
         NoticeContent(),
         now,
@@ -96,8 +115,19 @@ def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bo
     return True
 
 
-def _asked(conn: Connection, link: ChangeLink) -> Row[tuple[str]] | None:
-    return conn.execute(
+def _wake(conn: Connection, subscriber_id: int, now: datetime) -> None:
+    """What came out meanwhile must not wait for the next alert."""
+    for each in subscribers.subscriptions_of(conn, subscriber_id):
+        if each.slot_id is not None and each.state is SubscriptionState.CONFIRMED:
+            slots.wake(conn, each.slot_id, now)
+
+
+def _asked(conn: Connection, link: ChangeLink, key: bytes) -> tuple[str, Subscriber] | None:
+    """The address that the link confirms, and whose it is to be."""
+    reader = subscribers.by_id(conn, link.subscriber_id)
+    if reader is None or not (reader.state in MAILABLE_STATES or is_cure(conn, reader, key)):
+        return None
+    address: str | None = conn.execute(
         select(notice.c.address)
         .join(delivery, delivery.c.notice_id == notice.c.id)
         .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
@@ -106,6 +136,6 @@ def _asked(conn: Connection, link: ChangeLink) -> Row[tuple[str]] | None:
             notice.c.created_at == link.asked_at,
             subscriber.c.id == link.subscriber_id,
             subscriber.c.token_version == link.token_version,
-            subscriber.c.state.in_(MAILABLE_STATES),
         )
-    ).first()
+    ).scalar()
+    return (address, reader) if address is not None else None

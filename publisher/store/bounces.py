@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from publisher.core.bounce import REMEMBERED, after_hard_bounces
 from publisher.core.delivery import Verdict
-from publisher.core.model import MAILABLE_STATES
+from publisher.core.model import MAILABLE_STATES, SubscriberState
 from publisher.store.tables import bounce, delivery, subscriber
 
 
@@ -17,11 +17,15 @@ def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
     not count against its reader, if it has one: anybody may have given the address.
     """
     row = conn.execute(
-        select(delivery.c.subscriber_id, delivery.c.edition_id).where(
-            delivery.c.id == verdict.delivery_id, delivery.c.claim == verdict.claim
+        select(delivery.c.subscriber_id, delivery.c.edition_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .where(
+            delivery.c.id == verdict.delivery_id,
+            delivery.c.claim == verdict.claim,
+            subscriber.c.state != SubscriberState.ERASED,
         )
     ).first()
-    if row is None or row.subscriber_id is None:
+    if row is None:
         return
     conn.execute(
         insert(bounce).values(
@@ -50,6 +54,18 @@ def note_hard(conn: Connection, verdict: Verdict, now: datetime) -> None:
         )
         .values(state=after_hard_bounces(int(editions)))
     )
+
+
+def have_suppressed(conn: Connection, subscriber_id: int) -> bool:
+    """Whether it is for its bounces alone that a suppressed reader's address gets no mail."""
+    editions, complaints = conn.execute(
+        select(
+            func.count(bounce.c.edition_id.distinct()).filter(bounce.c.kind == "hard"),
+            func.count().filter(bounce.c.kind == "complaint"),
+        ).where(bounce.c.subscriber_id == subscriber_id)
+    ).one()
+    is_enough = after_hard_bounces(int(editions)) is SubscriberState.SUPPRESSED
+    return is_enough and not complaints
 
 
 def count(conn: Connection) -> int:

@@ -17,9 +17,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from publisher.errors import AwayError, TransientError
-from publisher.store import postgres, sqlite
-from publisher.store.tables import counter
+from publisher.store import look_through, postgres, sqlite
+from publisher.store.tables import counter, metadata
 
+_LOG_BUSY = 10.0  # seconds that readers are waited for when SQLite's log is to be emptied
 _QUIET = 5.0  # seconds without a failure, after which a trouble of a file is over
 
 log = structlog.get_logger()
@@ -87,16 +88,39 @@ class Database:
             # In place of BEGIN: it can't be done within a transaction.
             conn.execution_options(sqlite_begin="PRAGMA journal_mode = WAL").begin()
 
-    def scrub(self, texts: Sequence[str]) -> bool:
-        """Let no byte of texts that were deleted stay in the database's files; whether it is so.
+    def scrub(self, texts: Sequence[str] = ()) -> bool:
+        """Let no byte of texts that were deleted stay in an SQLite database's files; False where
+        somebody reads in it for too long. Without `texts`: whatever was deleted.
 
-        On PostgreSQL they go when the server vacuums its tables and recycles its log. Raises
-        TransientError when the database cannot be used.
+        What is deleted is overwritten (`secure_delete`), but older pages stay in the log until it
+        is emptied; and where a page was split, its former half may still hold what went to the
+        other. So the file is looked through, and made anew if need be. What then is found, somebody
+        else has, as `ada@mail.example` is found in `canada@mail.example`.
+
+        On PostgreSQL the tables are vacuumed: nobody can read deleted rows any more, but their
+        bytes stay until they are written over. Raises TransientError when it cannot be done now.
         """
         if not self.is_sqlite:
+            with self._said_clearly(), self.engine.connect() as conn:
+                postgres.vacuum(conn, metadata.tables)
+            return True
+        if not self._empty_log():
             return False
+        if texts and not look_through.may_hold(self.name, texts):
+            return True
         with self._turns.taken(), self._said_clearly(), self.engine.connect() as conn:
-            return sqlite.scrub(conn, self.name, texts)
+            sqlite.make_anew(conn)
+        return self._empty_log()
+
+    def _empty_log(self) -> bool:
+        over = time.monotonic() + _LOG_BUSY
+        while True:
+            with self._turns.taken(), self._said_clearly(), self.engine.connect() as conn:
+                if sqlite.empty_log(conn):
+                    return True
+            if time.monotonic() > over:
+                return False
+            time.sleep(0.05)  # others write meanwhile
 
     @property
     def trouble(self) -> str:

@@ -1,32 +1,40 @@
 """Forgetting a reader: what tells who they were goes, what the books count stays without a name."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, delete, func, literal_column, select, update
+from sqlalchemy import Connection, case, delete, func, insert, literal_column, select, update
 
 from publisher.core.identity import address_hash
 from publisher.core.model import DeliveryState, SubscriberState, SubscriptionState
-from publisher.store import notices, suppressions
+from publisher.store import notices, refusals, suppressions
 from publisher.store.ledger import GIVEN_UP
-from publisher.store.tables import bounce, delivery, notice, subscriber, subscription
+from publisher.store.tables import bounce, delivery, meta, notice, subscriber, subscription
 
+_UNCLEAN = "unclean"
 _CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
 
-def erase(conn: Connection, subscriber_id: int, key: bytes, now: datetime) -> tuple[str, ...]:
-    """Forget the reader; the ways in which their address was written, () where they are no more.
+def erase(conn: Connection, subscriber_id: int, key: bytes, now: datetime) -> Sequence[str] | None:
+    """Forget the reader; the ways in which their addresses were written, None where they are no
+    more.
 
     What stays is a keyed hash (`suppression`), and rows under a number: so many mails were sent, of
-    which edition, with which outcome. Deleted text may stand in the database's files for a while:
-    see `Database.scrub`. `key` hashes addresses.
+    which edition, with which outcome. Deleted text may stand in the database's files until they are
+    cleaned of it (`Database.scrub`): that is noted (`unclean`). Where that is not all of what is to
+    be cleaned (a former address; a reader erased before) nothing is named. `key` hashes addresses.
     """
     reader = conn.execute(select(subscriber).where(subscriber.c.id == subscriber_id)).first()
     if reader is None or reader.state == SubscriberState.ERASED:
-        return ()
+        return None
     hashed = address_hash(reader.address_key, key)
-    suppressions.note_erased(conn, hashed, now)
-    _forget_notices(conn, subscriber_id, hashed)
+    suppressions.note(conn, hashed, suppressions.ERASED, now)
+    texts = [reader.address, reader.address_key, *_forget_notices(conn, subscriber_id, hashed)]
+    has_changed_address = reader.token_version > 1
+    if _note_unclean(conn, subscriber_id) or has_changed_address:
+        texts = []
     _forget_subscriptions(conn, subscriber_id, now)
+    refusals.forget_domain(conn, reader.address_key.rpartition("@")[2], subscriber_id)
     its = delivery.c.subscriber_id == subscriber_id
     is_open = delivery.c.state.in_(_CLAIMABLE)
     conn.execute(
@@ -54,7 +62,28 @@ def erase(conn: Connection, subscriber_id: int, key: bytes, now: datetime) -> tu
             token_version=subscriber.c.token_version + 1,
         )
     )
-    return tuple(dict.fromkeys((reader.address, reader.address_key)))
+    return texts
+
+
+def unclean(conn: Connection) -> str | None:
+    """Of whom, the last one erased, deleted text may still stand in the database's files; None
+    where they have been cleaned since."""
+    value: str | None = conn.execute(select(meta.c.value).where(meta.c.key == _UNCLEAN)).scalar()
+    return value
+
+
+def note_clean(conn: Connection, seen: str) -> None:
+    """The files have been cleaned after that was `seen`; who was erased meanwhile stays noted."""
+    conn.execute(delete(meta).where(meta.c.key == _UNCLEAN, meta.c.value == seen))
+
+
+def _note_unclean(conn: Connection, subscriber_id: int) -> bool:
+    """Whether it was noted already."""
+    was = unclean(conn) is not None
+    row = {"key": _UNCLEAN, "value": str(subscriber_id)}
+    conn.execute(delete(meta).where(meta.c.key == _UNCLEAN))
+    conn.execute(insert(meta).values(**row))
+    return was
 
 
 def is_in_flight(conn: Connection, subscriber_id: int) -> bool:
@@ -64,13 +93,16 @@ def is_in_flight(conn: Connection, subscriber_id: int) -> bool:
     return bool(conn.execute(its).scalar_one())
 
 
-def _forget_notices(conn: Connection, subscriber_id: int, hashed: str) -> None:
-    """Also those that are under way: whoever has them in hand asks the books once more."""
+def _forget_notices(conn: Connection, subscriber_id: int, hashed: str) -> Sequence[str]:
+    """Also those that are under way: whoever has them in hand asks the books once more. Returns
+    the addresses that they were for."""
     theirs = select(delivery.c.notice_id).where(
         delivery.c.subscriber_id == subscriber_id, delivery.c.notice_id.is_not(None)
     )
-    ids = select(notice.c.id).where(notice.c.id.in_(theirs) | (notice.c.address_hash == hashed))
-    notices.delete_all(conn, list(conn.execute(ids).scalars()))
+    its = notice.c.id.in_(theirs) | (notice.c.address_hash == hashed)
+    rows = conn.execute(select(notice.c.id, notice.c.address).where(its)).all()
+    notices.delete_all(conn, [row.id for row in rows])
+    return [row.address for row in rows]
 
 
 def _forget_subscriptions(conn: Connection, subscriber_id: int, now: datetime) -> None:

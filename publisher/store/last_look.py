@@ -1,12 +1,14 @@
 """Whether a claimed mail may still go out: asked of the books right before its message begins."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, literal_column, select
 
 from publisher.core.delivery import Job
 from publisher.core.model import MAILABLE_STATES, DeliveryState, EditionState, SubscriptionState
+from publisher.core.notice import NoticeKind
 from publisher.store import suppressions
 from publisher.store.ledger import GOING_OUT
 from publisher.store.tables import (
@@ -19,11 +21,11 @@ from publisher.store.tables import (
 )
 
 
-def unwanted(conn: Connection, jobs: Collection[Job]) -> Mapping[int, DeliveryState]:
+def unwanted(conn: Connection, jobs: Collection[Job], now: datetime) -> Mapping[int, DeliveryState]:
     """Which of the claimed mails may not go out any more, and the state their rows should have.
 
-    Asked right before DATA: after the row was claimed the reader may have left, an operator may
-    have paused the edition, or another worker may have taken the row over.
+    Asked right before DATA: after the row was claimed the reader may have left or paused, an
+    operator may have paused the edition, or another worker may have taken the row over.
     """
     found: dict[int, DeliveryState | None] = {}
     claims = {job.delivery_id: job.claim for job in jobs}
@@ -35,7 +37,7 @@ def unwanted(conn: Connection, jobs: Collection[Job]) -> Mapping[int, DeliverySt
     ):
         for row in conn.execute(facts(ids)) if ids else ():
             is_ours = row.claim == claims[row.id]
-            found[row.id] = decide(row) if is_ours else DeliveryState.CANCELLED
+            found[row.id] = decide(row, now) if is_ours else DeliveryState.CANCELLED
     instead = {id_: found.get(id_, DeliveryState.CANCELLED) for id_ in claims}
     return {id_: state for id_, state in instead.items() if state is not None}
 
@@ -47,6 +49,7 @@ def _standing_of_mails(ids: Collection[int]) -> Select[Any]:  # Any: the columns
             delivery.c.claim,
             edition.c.state.label("edition_state"),
             subscription.c.state.label("subscription_state"),
+            subscription.c.paused_until,
             subscriber.c.state.label("subscriber_state"),
         )
         .join(edition, edition.c.id == delivery.c.edition_id)
@@ -60,10 +63,12 @@ def _standing_of_mails(ids: Collection[int]) -> Select[Any]:  # Any: the columns
     )
 
 
-def _instead_of_mail(row: Row[Any]) -> DeliveryState | None:
+def _instead_of_mail(row: Row[Any], now: datetime) -> DeliveryState | None:
     if row.subscriber_state not in MAILABLE_STATES:
         return DeliveryState.SUPPRESSED
     if row.subscription_state != SubscriptionState.CONFIRMED:
+        return DeliveryState.CANCELLED
+    if row.paused_until is not None and row.paused_until > now:
         return DeliveryState.CANCELLED
     if row.edition_state == EditionState.PAUSED:
         return DeliveryState.PENDING
@@ -79,6 +84,7 @@ def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the colum
             delivery.c.id,
             delivery.c.claim,
             delivery.c.subscription_id,
+            notice.c.kind,
             suppressed.exists().label("is_suppressed"),
             subscription.c.state.label("subscription_state"),
             subscriber.c.state.label("subscriber_state"),
@@ -90,8 +96,10 @@ def _standing_of_notices(ids: Collection[int]) -> Select[Any]:  # Any: the colum
     )
 
 
-def _instead_of_notice(row: Row[Any]) -> DeliveryState | None:
-    if row.is_suppressed or row.subscriber_state not in (None, *MAILABLE_STATES):
+def _instead_of_notice(row: Row[Any], _: datetime) -> DeliveryState | None:
+    may_be_mailed = row.subscriber_state in (None, *MAILABLE_STATES)
+    goes_elsewhere = row.kind == NoticeKind.ADDRESS_CHANGE
+    if row.is_suppressed or not (may_be_mailed or goes_elsewhere):
         return DeliveryState.SUPPRESSED
     if row.subscription_id and row.subscription_state != SubscriptionState.CONFIRMED:
         return DeliveryState.CANCELLED

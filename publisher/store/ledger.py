@@ -21,16 +21,23 @@ from sqlalchemy import (
 )
 
 from publisher.core.delivery import Verdict
-from publisher.core.model import OPEN_STATES, DeliveryState, EditionState
+from publisher.core.model import OPEN_STATES, DeliveryState, EditionState, SubscriberState
 from publisher.core.notice import NOTICES
 from publisher.store import bounces
-from publisher.store.tables import delivery, edition
+from publisher.store.tables import article, delivery, edition, subscriber, variant_article
 
 _CLAIMABLE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 _UNTRIED = (DeliveryState.PENDING, DeliveryState.CANCELLED, DeliveryState.SUPPRESSED)
 GOING_OUT = (EditionState.PLANNING, EditionState.SENDING)
 OF_CANCELLED = delivery.c.edition_id.in_(
     select(edition.c.id).where(edition.c.state == EditionState.CANCELLED)
+)
+_OF_ERASED = (
+    select(subscriber.c.id)
+    .where(
+        subscriber.c.id == delivery.c.subscriber_id, subscriber.c.state == SubscriberState.ERASED
+    )
+    .exists()
 )
 GIVEN_UP = case(
     (delivery.c.in_doubt, DeliveryState.UNCERTAIN.value), else_=DeliveryState.CANCELLED.value
@@ -123,6 +130,23 @@ def settle_variant(
     )
 
 
+def first_open(conn: Connection, subscriber_id: int, newsletter: str) -> int | None:
+    """The place of the first article that a reader of a newsletter is to be sent yet."""
+    first: int | None = conn.execute(
+        select(func.min(article.c.seq))
+        .select_from(delivery)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
+        .join(article, article.c.id == variant_article.c.article_id)
+        .where(
+            delivery.c.subscriber_id == subscriber_id,
+            edition.c.newsletter == newsletter,
+            delivery.c.state.in_(OPEN_STATES),
+        )
+    ).scalar()
+    return first
+
+
 def cancel_open(conn: Connection, subscriber_id: int, newsletter: str) -> int:
     """Give up what a reader of a newsletter has not been sent yet (a claimed row: its worker)."""
     editions = select(edition.c.id).where(edition.c.newsletter == newsletter)
@@ -200,7 +224,7 @@ def _write_answers(conn: Connection, verdicts: Sequence[Verdict], now: datetime)
             in_doubt=or_(delivery.c.in_doubt, bindparam("b_in_doubt", type_=Boolean)),
             smtp_status=bindparam("b_status"),
             enhanced_status=bindparam("b_enhanced"),
-            reply=bindparam("b_reply"),
+            reply=case((_OF_ERASED, ""), else_=bindparam("b_reply")),
             relay=bindparam("b_relay"),
             # What is uncertain waits for the operator's word.
             answered_at=case(

@@ -4,7 +4,7 @@ A notice has a variant and a delivery of its own, so that it is rendered, claime
 mails of editions are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from publisher.core.model import MAILABLE_STATES, OPEN_STATES, DeliveryState
+from publisher.core.model import MAILABLE_STATES, OPEN_STATES, DeliveryState, SubscriberState
 from publisher.core.notice import Notice, NoticeContent, NoticeKind
 from publisher.store import suppressions
 from publisher.store.tables import (
@@ -55,12 +55,14 @@ def enqueue(
     within: timedelta = timedelta(0),
     subscriber_id: int | None = None,
     subscription_id: int | None = None,
+    states: Collection[SubscriberState] = MAILABLE_STATES,
 ) -> bool:
     """Have a notice sent to a checked address; False when it got one of this kind `within` that
     time, or may get no mail.
 
     What is refused does the same work as what is sent: from outside nobody can tell. With
-    `subscription_id` it is not sent any more once that subscription has ended.
+    `subscription_id` it is not sent any more once that subscription has ended. `states`: of a
+    reader who may get it.
     """
     # Each row follows from the one before, or from none: the statements are always the same.
     same = (notice.c.kind == kind, notice.c.address_hash == address_hash)
@@ -92,7 +94,7 @@ def enqueue(
         .returning(variant.c.id)
     ).scalar()
     state = case(
-        (_unmailable(address_hash, subscriber_id), DeliveryState.SUPPRESSED.value),
+        (_unmailable(address_hash, subscriber_id, states), DeliveryState.SUPPRESSED.value),
         else_=DeliveryState.PENDING.value,
     )
     row = _constants(
@@ -131,6 +133,7 @@ def find(conn: Connection, notice_id: int) -> Notice:
             newsletters=tuple(content["newsletters"]),
             known=tuple(content["known"]),
             links=content["links"],
+            zone=content["zone"],
         ),
         created_at=row.created_at,
     )
@@ -175,12 +178,14 @@ def delete_all(conn: Connection, ids: Sequence[int]) -> None:
     conn.execute(delete(notice).where(notice.c.id.in_(ids)))
 
 
-def _unmailable(address_hash: str, subscriber_id: int | None) -> ColumnElement[bool]:
+def _unmailable(
+    address_hash: str, subscriber_id: int | None, states: Collection[SubscriberState]
+) -> ColumnElement[bool]:
     suppressed = select(suppression.c.since).where(
         suppression.c.address_hash == address_hash, suppressions.FOREVER
     )
     reader = select(subscriber.c.id).where(
-        subscriber.c.id == _number(subscriber_id), subscriber.c.state.not_in(MAILABLE_STATES)
+        subscriber.c.id == _number(subscriber_id), subscriber.c.state.not_in(states)
     )
     return suppressed.exists() | reader.exists()
 

@@ -1,6 +1,7 @@
 """PostgreSQL's own: how it is reached, how its writers take turns, what its errors mean."""
 
 import re
+from collections.abc import Iterable
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -70,6 +71,13 @@ def name(url: URL) -> str:
 def begin_writing(conn: Connection, *, alone: bool) -> None:
     """Set the limits of a writing transaction; `alone`, wait for its turn."""
     conn.execute(_BEGIN_ALONE if alone else _BEGIN_WITH_OTHERS)
+
+
+def vacuum(conn: Connection, tables: Iterable[str]) -> None:
+    """Let former versions of rows go that nobody sees any more."""
+    conn.execution_options(isolation_level="AUTOCOMMIT").execute(
+        text(f"VACUUM {', '.join(sorted(tables))}")
+    )
 
 
 def is_away(error: DBAPIError) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from publisher.core.refusal import Refusal, next_try
-from publisher.store.tables import refusal
+from publisher.store.tables import refusal, subscriber
 
 
 def listing(conn: Connection) -> Sequence[Refusal]:
@@ -56,6 +56,15 @@ def note(
 def lift(conn: Connection, relay: str, domain: str) -> None:
     """It took a mail."""
     conn.execute(delete(refusal).where(refusal.c.relay == relay, refusal.c.domain == domain))
+
+
+def forget_domain(conn: Connection, domain: str, subscriber_id: int) -> None:
+    """One that nobody but this reader has, and so may be called like them."""
+    another = select(subscriber.c.id).where(
+        subscriber.c.id != subscriber_id,
+        subscriber.c.address_key.endswith(f"@{domain}", autoescape=True),
+    )
+    conn.execute(delete(refusal).where(refusal.c.domain == domain, ~another.exists()))
 
 
 def hasten(conn: Connection, now: datetime) -> None:

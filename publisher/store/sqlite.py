@@ -1,8 +1,8 @@
 """SQLite's own: how its file must be opened for a ledger, and what its errors mean."""
 
+import errno
 import os
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +14,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from publisher.errors import ConfigurationError
 
-_CHUNK = 1 << 20
 _BUSY = 10.0  # seconds that a writer of another process is waited for
+_BUSY_LOG = 100  # ms that a reader is waited for at a time, when the log is to be emptied
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNUSABLE = (
@@ -73,29 +73,26 @@ def engine(url: URL) -> Engine:
     return made
 
 
-def scrub(conn: Connection, path: str, texts: Sequence[str]) -> bool:
-    """Let no byte of deleted texts stay in the database's files; False where somebody reads or
-    writes in it for too long.
-
-    What is deleted is overwritten (`secure_delete`), but older pages stay in the log until it is
-    emptied; and where a page was split, its former half may still hold what went to the other. So
-    the file is looked through, and made anew if need be. What then is found, somebody else has, as
-    `ada@mail.example` is found in `canada@mail.example`.
-    """
-    # Beside SQLAlchemy, which would begin a transaction.
-    driver = conn.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
+def empty_log(conn: Connection) -> bool:
+    """Write what the log holds into the file, and leave nothing of older pages in it; False while
+    somebody reads or writes."""
+    driver = _driver(conn)
+    patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+    driver.execute(f"PRAGMA busy_timeout = {_BUSY_LOG}")  # all writers would wait with us
     try:
-        if not _empty_log(driver):
-            return False
-        if _holds(Path(path), texts):
-            driver.execute("VACUUM")
-            return _empty_log(driver)
-    except sqlite3.OperationalError as error:
-        if _code(error) != sqlite3.SQLITE_BUSY:
-            raise DBAPIError.instance("VACUUM", None, error, sqlite3.Error) from error
-        return False
-    return True
+        is_busy, _, _ = _done(driver, "PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except DBAPIError as error:
+        if _code(error.orig) != sqlite3.SQLITE_BUSY:
+            raise
+        is_busy = 1
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {patience}")
+    return not is_busy
+
+
+def make_anew(conn: Connection) -> None:
+    """Write the file anew from what it holds."""
+    _done(_driver(conn), "VACUUM")
 
 
 def is_unusable(error: DBAPIError) -> bool:
@@ -122,23 +119,18 @@ def refuse_unwritable(path: str) -> None:
             raise ConfigurationError(f"database.url: the {what} {place} may not be written to")
 
 
-def _empty_log(driver: sqlite3.Connection) -> bool:
-    is_busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not is_busy
+def _driver(conn: Connection) -> sqlite3.Connection:
+    """Beside SQLAlchemy, which would begin a transaction."""
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
-def _holds(path: Path, texts: Sequence[str]) -> bool:
-    """Whether one of the texts stands in the file, in small or capital letters."""
-    wanted = [text.encode().lower() for text in texts if text]
-    overlap = max(map(len, wanted), default=0)
-    before = b""
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            looked_at = before + chunk.lower()
-            if any(each in looked_at for each in wanted):
-                return True
-            before = looked_at[-overlap:]
-    return False
+def _done(driver: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
+    try:
+        return driver.execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
 
 def _code(error: BaseException | None) -> int:
@@ -147,9 +139,11 @@ def _code(error: BaseException | None) -> int:
 
 
 def _why_not_opened(path: str) -> str:
+    """Found out without opening it: see `store.look_through`."""
     try:
-        with Path(path).open("rb"):
-            return ""
+        Path(path).stat()
+        with Path(os.devnull).open("rb"):
+            return "" if os.access(path, os.R_OK) else os.strerror(errno.EACCES)
     except OSError as error:
         return error.strerror or ""
 

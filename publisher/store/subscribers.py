@@ -216,11 +216,22 @@ def choose_anew(
 def pause(
     conn: Connection, known: Subscription, to: Newsletter, until: datetime | None, now: datetime
 ) -> None:
-    """Give nothing till then, or go on (None); what comes out meanwhile folds into what follows."""
+    """Give nothing till then, or go on (None); what comes out meanwhile folds into what follows.
+
+    So does what has been planned for them and not been sent. What a worker has in hand it drops
+    (`store.last_look`); should it have gone out nevertheless, the ledger knows.
+    """
     its = update(subscription).where(subscription.c.id == known.id)
     conn.execute(its.values(paused_until=until))
+    head = counter.head(conn)
     if until is None:
-        _wake(conn, known.id, to, counter.head(conn), now)
+        _wake(conn, known.id, to, head, now)
+        return
+    first = ledger.first_open(conn, known.subscriber_id, known.newsletter)
+    if first is not None and first <= known.after_seq:
+        conn.execute(its.values(after_seq=first - 1))
+    ledger.cancel_open(conn, known.subscriber_id, known.newsletter)
+    _wake(conn, known.id, to, head, until)
 
 
 def cap(conn: Connection, subscriber_id: int, max_per_day: int | None) -> None:

@@ -12,6 +12,9 @@ from publisher.store.tables import suppression
 ERASED = "erased"
 """Its owner wanted to be forgotten: nobody may enter it but its owner, by confirming a sign-up."""
 
+BOUNCED = "bounced"
+"""Its mails came back again and again, until its reader gave another address."""
+
 FOREVER: ColumnElement[bool] = suppression.c.reason != ERASED
 """Of those to which not even the mail goes that asks to confirm."""
 
@@ -30,10 +33,12 @@ def refuse_erased(conn: Connection, address: str, key: bytes) -> None:
         )
 
 
-def note_erased(conn: Connection, address_hash: str, now: datetime) -> None:
-    """A graver reason that is noted already stays."""
+def note(conn: Connection, address_hash: str, why: str, now: datetime) -> None:
+    """What is noted already stays, but for an erasing, which is the least of reasons."""
+    if why != ERASED:
+        come_back(conn, address_hash)
     if reason(conn, address_hash) is None:
-        row = {"address_hash": address_hash, "reason": ERASED, "since": now}
+        row = {"address_hash": address_hash, "reason": why, "since": now}
         conn.execute(insert(suppression).values(**row))
 
 

@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 class OwnDataStore(Protocol):
     """What it needs of the store; called off the event loop, from several threads."""
 
-    def everything(self, subscriber_id: int) -> Mapping[str, object] | None:
-        """All that the books hold of a reader."""
+    def everything(self, subscriber_id: int, at: datetime) -> Mapping[str, object] | None:
+        """All that the books hold of a reader, who is told of it by mail."""
 
     def erase(self, subscriber_id: int, at: datetime) -> bool:
         """Forgets a reader; False where they are no more."""
@@ -41,8 +41,8 @@ class OwnData:
     pages: Pages
     store: OwnDataStore
 
-    async def download(self, own: Own) -> Response:
-        known = await asyncio.to_thread(self.store.everything, own.subscriber_id)
+    async def download(self, own: Own, now: datetime) -> Response:
+        known = await asyncio.to_thread(self.store.everything, own.subscriber_id, now)
         written = json.dumps(known, indent=2, ensure_ascii=False, default=_plain)
         return Response(written, 200, _HEADERS, "application/json")
 

@@ -93,7 +93,7 @@ class Preferences:
         )
         match deed:
             case "data":
-                return await self.data.download(own)
+                return await self.data.download(own, visit.now)
             case "erase":
                 return await self.data.erase(own, fields, visit.now)
         try:

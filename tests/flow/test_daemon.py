@@ -299,7 +299,9 @@ def test_its_log_holds_no_address_no_secret_and_no_token(tmp_path: Path) -> None
         server.always(
             "RCPT", "550 5.1.1 <gone@reader.example> is not here", of="gone@reader.example"
         )
-        server.always("RCPT", "450 4.2.2 <full@reader.example> is full", of="full@reader.example")
+        server.always(
+            "RCPT", "450 4.2.2 <full@reader.example> is over quota", of="full@reader.example"
+        )
         site = Site(tmp_path, smtp_port=server.port, environ={"PUBLISHER_SECRET": "ab" * 32})
         for name in ("ada", "gone", "full"):
             site.add_reader(f"{name}@reader.example", name=name.title())
@@ -320,7 +322,7 @@ def test_its_log_holds_no_address_no_secret_and_no_token(tmp_path: Path) -> None
         log = site.log()
     for secret in ("reader.example", "Ada", "ab" * 32, token, token[:12], "list-unsubscribe"):
         assert secret not in log
-    assert "is full" in log
+    assert "is over quota" in log
     assert json.loads(log.splitlines()[0])["event"]
 
 

@@ -4,8 +4,11 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -13,13 +16,14 @@ from sqlalchemy import select
 
 from publisher.core.identity import address_hash
 from publisher.store import subscribers
-from publisher.store.tables import delivery, subscriber, subscription, suppression
+from publisher.store.tables import bounce, delivery, subscriber, subscription, suppression
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
 from tests.flow.smtp import SmtpServer
 from tests.flow.test_signup import link
 
 QUILL = "Zebulon.Quill@Quillhouse.example"
+FINCH = "Magdalena.Finch@finchnest.example"
 BO = "bo@reader.example"
 WORDS = ("zebulon", "quillhouse")
 """Of the address and the name; nothing else has them."""
@@ -49,8 +53,17 @@ def spellings(word: str) -> Iterator[bytes]:
             yield packed[4 if before else 0 : -4]
 
 
-def traces(folder: Path) -> set[str]:
-    """The files in which something of the reader stands."""
+def traces(folder: Path, words: Collection[str] = WORDS) -> set[str]:
+    """The files in which something of the reader stands.
+
+    Of copies: were they opened here, SQLite would lose its locks on them (`store.look_through`).
+    """
+    with TemporaryDirectory() as copies:
+        subprocess.run(["cp", "-r", folder, f"{copies}/all"], check=True)
+        return _traces(Path(copies) / "all", words)
+
+
+def _traces(folder: Path, words: Collection[str]) -> set[str]:
     found = set()
     for path in folder.rglob("*"):
         if not path.is_file():
@@ -60,7 +73,7 @@ def traces(folder: Path) -> set[str]:
             data += gzip.decompress(data)
         unquoted = re.sub(rb"[=%]([0-9A-Fa-f]{2})", lambda m: bytes.fromhex(m[1].decode()), data)
         said = data + data.lower() + unquoted.lower()
-        if any(each in said for word in WORDS for each in spellings(word)):
+        if any(each in said for word in words for each in spellings(word)):
             found.add(str(path.relative_to(folder)))
     return found
 
@@ -96,7 +109,7 @@ def all_that_can_happen_to_a_mail(room: Newsroom, server: SmtpServer) -> None:
     room.site.add_reader(BO, cadence="immediate")
     room.site.write("1.md", "One")
     until(lambda: server.to(QUILL.lower()) or server.to(known_as(QUILL)), "the delivered mail")
-    server.will("RCPT", f"550 5.1.1 <{QUILL}>: no such user", of=known_as(QUILL))
+    server.will("RCPT", f"550 5.1.1 <{QUILL}>: no such user zebulon.quill", of=known_as(QUILL))
     room.site.write("2.md", "Two")
     until(lambda: "no such user" in room.site.log(), "the bounce")
     server.always("DOT", f"451 4.2.2 mailbox of <{QUILL}> is full", of=known_as(QUILL))
@@ -160,6 +173,71 @@ def reader_number(room: Newsroom, address: str) -> int:
         reader = subscribers.find(conn, address)
     assert reader is not None
     return reader.id
+
+
+def test_nothing_of_a_former_address_stays_either(room: Newsroom, server: SmtpServer) -> None:
+    both = (*WORDS, "magdalena", "finchnest")
+    with room.site.daemon():
+        all_that_can_happen_to_a_mail(room, server)
+        post(room, own_page(room, QUILL), do="address", address=FINCH)
+        until(lambda: server.to(FINCH), "the mail to the new address", 10)
+        post(room, link(server.to(FINCH)[0], "address"))
+        until(
+            lambda: b"another address" in server.to(known_as(QUILL))[-1].data,
+            "the last mail to the former address",
+        )
+        with room.app.db.read() as conn:
+            its = select(delivery.c.reply, delivery.c.domain).where(
+                delivery.c.edition_id.is_not(None), delivery.c.subscriber_id == 1
+            )
+            assert {tuple(row) for row in conn.execute(its)} == {("", "finchnest.example")}
+            assert conn.execute(select(bounce.c.diagnostic)).scalars().all() == [""]
+        room.site.write("5.md", "Five")
+        until(lambda: len(server.to(FINCH)) == 2, "the first mail at the new address")
+        assert "daemon.log" not in traces(room.site.folder, both)
+        assert "You are forgotten" in post(room, own_page(room, FINCH), do="erase", sure="yes")[1]
+        assert traces(room.site.folder, both) == set()
+    assert traces(room.site.folder, both) == set()
+    room.check_books()
+    with room.app.db.read() as conn:
+        hashed = address_hash(FINCH.lower(), room.app.suppression_key)
+        assert conn.execute(select(suppression.c.address_hash)).scalars().all() == [hashed]
+
+
+def test_killed_before_its_files_were_clean_the_daemon_cleans_them(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    room.site.add_reader(QUILL)
+    page, number = own_page(room, QUILL), reader_number(room, QUILL)
+
+    def is_erased() -> bool:
+        with room.app.db.read() as conn:
+            reader = subscribers.by_id(conn, number)
+            return reader is not None and reader.state == "erased"
+
+    with room.site.daemon() as process, ThreadPoolExecutor() as threads:
+        with room.app.db.read() as reading:  # which keeps the log from being emptied
+            assert reading.execute(select(subscriber.c.id)).scalar_one() == number
+            waiting = threads.submit(post, room, page, do="erase", sure="yes")
+            until(is_erased, "the reader to be erased")
+            process.kill()
+            process.wait()
+            assert waiting.exception() is not None
+        assert traces(room.site.folder / "var")
+    with room.site.daemon():
+        until(lambda: "are clean of readers who were erased" in room.site.log(), "it to be told")
+        assert traces(room.site.folder) == set()
+
+
+def test_erased_by_a_command_while_the_daemon_runs(room: Newsroom, server: SmtpServer) -> None:
+    with room.site.daemon():
+        all_that_can_happen_to_a_mail(room, server)
+        assert "erased" in room.site.run("subscribers", "erase", QUILL)
+        assert traces(room.site.folder) == set()
+        room.site.write("4.md", "Four")
+        until(lambda: len(server.to(BO)) == 4, "the other reader's next mail")
+    assert traces(room.site.folder) == set()
+    room.check_books()
 
 
 def test_only_its_owner_brings_an_erased_address_back(room: Newsroom, server: SmtpServer) -> None:

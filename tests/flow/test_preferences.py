@@ -15,11 +15,12 @@ from publisher.core.model import Cadence
 from publisher.core.tokens import Purpose, sign
 from publisher.kit import resources
 from publisher.kit.secret import SigningKeys
-from publisher.store import subscribers
+from publisher.store import subscribers, suppressions
 from publisher.store.subscribers import Subscriber, Subscription
 from publisher.store.tables import bounce, delivery, subscriber, suppression
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.smtp import SmtpServer
+from tests.flow.test_notices import read
 from tests.flow.test_signup import (
     ADA,
     MORE,
@@ -414,6 +415,72 @@ async def test_an_address_is_asked_once_a_day_and_a_suppressed_one_never(
     assert server.copies() == {NEW: 1}
 
 
+async def bounce_thrice(room: Newsroom, server: SmtpServer) -> None:
+    server.always("RCPT", "550 5.1.1 no such user", of=ADA)
+    for number in range(3):
+        room.publish(f"Article {number}")
+        assert room.plan() == 1
+        await deliver(room)
+        room.wait(days=1)
+    server.forget_orders()
+    assert reader(room).state == "suppressed"
+
+
+async def test_who_bounced_comes_back_by_another_address(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    await bounce_thrice(room, server)
+    room.publish("Meanwhile")
+    assert room.plan() == 0
+    page = await do(room, "address", address=NEW)
+    assert "another address below" in page.text
+    assert "another address below" not in (await visitor(room).get(leaving(room))).text
+    await deliver(room)
+    assert server.copies() == {NEW: 1}
+    path = link(server.to(NEW)[0], "address")
+    assert NEW in (await visitor(room).get(path)).text
+    assert reader(room).state == "suppressed"
+    assert (await visitor(room).post(path)).status_code == 200
+    assert reader(room, NEW).state == "active"
+    assert room.plan() == 1
+    await deliver(room)
+    assert server.copies() == {NEW: 2}  # nothing to where mails come back from
+    assert b"Meanwhile" in server.to(NEW)[-1].data
+    with room.app.db.read() as conn:
+        hashed = address_hash(ADA, room.app.suppression_key)
+        assert suppressions.reason(conn, hashed) == "bounced"
+    room.check_books()
+
+
+@pytest.mark.parametrize("why", ["complained", "by the operator", "complained meanwhile"])
+async def test_no_other_address_helps_who_is_suppressed_for_more(
+    room: Newsroom, server: SmtpServer, why: str
+) -> None:
+    if why == "by the operator":
+        suppress(room, ADA)
+    else:
+        await bounce_thrice(room, server)
+    if why == "complained":
+        complain(room)
+    page = await do(room, "address", address=NEW)
+    assert ("Write to us, and we put it right" in page.text) == (why != "complained meanwhile")
+    await deliver(room)
+    if why != "complained meanwhile":
+        assert server.mails == []
+        return
+    complain(room)
+    path = link(server.to(NEW)[0], "address")
+    assert (await visitor(room).get(path)).status_code == 404
+    assert (await visitor(room).post(path)).status_code == 404
+    assert reader(room).state == "suppressed"
+
+
+def complain(room: Newsroom) -> None:
+    with room.app.db.write() as conn:
+        row = {"subscriber_id": reader(room).id, "kind": "complaint", "received_at": room.now}
+        conn.execute(bounce.insert().values(**row))
+
+
 async def test_what_is_not_confirmed_in_time_is_forgotten(
     room: Newsroom, server: SmtpServer
 ) -> None:
@@ -439,6 +506,39 @@ async def test_all_that_is_known_is_downloaded(room: Newsroom) -> None:
     assert known["subscriptions"][0]["newsletter"] == "daily"
     assert known["mails"][0]["titles"] == ["A boat"]
     assert known["mails"][0]["state"] == "sent"
+
+
+async def test_who_downloads_is_told_once_a_day_in_their_own_time(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    await do(room, "save", zone="Asia/Tokyo")
+    with room.app.db.write() as conn:
+        conn.execute(subscriber.update().values(locale="de"))
+    for _ in range(2):
+        assert (await do(room, "data")).status_code == 200
+        room.wait(minutes=1)
+    await deliver(room)
+    [mail] = server.to(ADA)
+    message, text, _ = read(mail)
+    assert message["Subject"] == "Ihre Daten bei Example News wurden heruntergeladen"
+    assert "Am 2. November 2026 um 18:00 wurde" in " ".join(text.split())
+    assert "Und schreiben Sie uns bitte." in text
+    assert own(room) in links(mail)
+    assert (await visitor(room).get(link(mail, "preferences"))).status_code == 200
+    room.wait(days=1)
+    assert (await do(room, "data")).json()["notices"][0]["kind"] == "data-export"
+    await deliver(room)
+    assert len(server.to(ADA)) == 2
+    room.check_books()
+
+
+async def test_who_may_get_no_mail_is_not_told_of_a_download(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    suppress(room, ADA)
+    assert (await do(room, "data")).json()["reader"]["state"] == "suppressed"
+    await deliver(room)
+    assert server.mails == []
 
 
 async def test_links_outlive_a_change_of_keys(room: Newsroom) -> None:

@@ -135,7 +135,7 @@ class Desk:
 
     def still_wanted(self, job: Job) -> DeliveryState | None:
         with self.world.db.read() as conn:
-            return last_look.unwanted(conn, [job]).get(job.delivery_id)
+            return last_look.unwanted(conn, [job], self.world.now).get(job.delivery_id)
 
     def reclaim(self, *, all_workers: bool = True, resend: bool = True) -> int:
         with self.world.db.write() as conn:
@@ -172,6 +172,14 @@ class Desk:
                 .where(subscriber.c.name == name)
             ).scalar_one()
             subscribers.unsubscribe(conn, which, by="page", now=self.world.now)
+
+    def pause(self, name: str, days: int) -> None:
+        with self.world.db.write() as conn:
+            reader = subscribers.find(conn, f"{name}@reader.example")
+            assert reader is not None
+            [known] = subscribers.subscriptions_of(conn, reader.id)
+            until = self.world.now + timedelta(days=days)
+            subscribers.pause(conn, known, DAILY, until, self.world.now)
 
     def set_reader(self, name: str, state: str) -> None:
         with self.world.db.write() as conn:
@@ -399,11 +407,13 @@ def test_a_mail_is_wanted_while_nothing_has_changed(desk: Desk) -> None:
     ("change", "state"),
     [
         (lambda desk: desk.unsubscribe("ada"), "cancelled"),
+        (lambda desk: desk.pause("ada", days=1), "cancelled"),
+        (lambda desk: desk.pause("ada", days=0), None),
         (lambda desk: desk.set_reader("ada", "suppressed"), "suppressed"),
         (lambda desk: desk.set_reader("ada", "erased"), "suppressed"),
         (lambda desk: desk.set_reader("ada", "bouncing"), None),
     ],
-    ids=["unsubscribed", "suppressed", "erased", "bouncing"],
+    ids=["unsubscribed", "paused", "paused till now", "suppressed", "erased", "bouncing"],
 )
 def test_a_reader_who_changed_after_the_claim(desk: Desk, change: Any, state: str | None) -> None:
     desk.digest_for("ada", "bo")

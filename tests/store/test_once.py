@@ -117,6 +117,8 @@ class Once(RuleBasedStateMachine):
         """By article."""
         self.owed: set[tuple[str, str, str]] = set()
         """Reader, newsletter, article: came out in what they have chosen ever since."""
+        self.given_back: set[int] = set()
+        """Mails that their readers' pauses kept from going out."""
         self.resent = False
         self.had_a_cap = False
         for name in NAMES:
@@ -169,18 +171,22 @@ class Once(RuleBasedStateMachine):
 
     @rule(name=names, days=st.integers(1, 3), most=st.sampled_from([None, 1, 2]))
     def a_reader_pauses_or_wants_less(self, name: str, days: int, most: int | None) -> None:
-        who = select(subscriber.c.id).where(subscriber.c.name == name).scalar_subquery()
         until = self.world.now + timedelta(days=days) if most is None else None
         self.had_a_cap |= most is not None
+        open_before = self.waiting()
         with self.world.db.write() as conn:
-            conn.execute(
-                update(subscription)
-                .where(subscription.c.subscriber_id == who)
-                .values(paused_until=until)
-            )
-            conn.execute(
-                update(subscriber).where(subscriber.c.name == name).values(max_per_day=most)
-            )
+            reader = subscribers.find(conn, f"{name}@reader.example")
+            assert reader is not None
+            for known in subscribers.subscriptions_of(conn, reader.id):
+                if known.state == "confirmed":
+                    to = next(each for each in NEWSLETTERS if each.slug == known.newsletter)
+                    subscribers.pause(conn, known, to, until, self.world.now)
+            subscribers.cap(conn, reader.id, most)
+        self.given_back |= open_before - self.waiting()
+
+    def waiting(self) -> set[int]:
+        """The mails that are to go out."""
+        return {each[-1] for each in self.held() if each[3] == "pending"}
 
     @precondition(lambda self: self.categories)
     @rule(data=st.data(), categories=some_slugs)
@@ -260,6 +266,7 @@ class Once(RuleBasedStateMachine):
     def the_operator_sends_to_the_missing(self, newsletter: Newsletter) -> None:
         with self.world.db.write() as conn:
             control.resend(conn, newsletter.slug, None, repeats=newsletter.repeats)
+        self.given_back -= self.waiting()
         self.resent = True
 
     def held(self) -> list[tuple[str, str, str, str, int]]:
@@ -283,8 +290,13 @@ class Once(RuleBasedStateMachine):
         return [(row[0], row[1], titles[row[2]], row[3], row[4]) for row in rows]
 
     def what_did_not_go_out_is_not_owed(self) -> None:
-        """An edition that held an article for a reader gave it, whatever became of the mail."""
-        lost = {(name, title) for name, _, title, state, _ in self.held() if state in NOT_GIVEN}
+        """An edition that held an article for a reader gave it, whatever became of the mail, unless
+        the reader paused before it went out."""
+        lost = {
+            (name, title)
+            for name, _, title, state, id_ in self.held()
+            if state in NOT_GIVEN and id_ not in self.given_back
+        }
         self.owed = {each for each in self.owed if (each[0], each[2]) not in lost}
 
     @invariant()

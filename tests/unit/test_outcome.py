@@ -19,7 +19,7 @@ from publisher.core.outcome import (
     Stage,
     judge,
 )
-from publisher.core.replies import enhanced_status, printable_reply
+from publisher.core.replies import enhanced_status, printable_reply, without_mailbox
 
 FIRST = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 MAIL, RCPT, DATA, DOT = Stage
@@ -457,3 +457,17 @@ def test_a_hostile_reply_does_not_hold_us_up(text: str) -> None:
     began = time.process_time()
     printable_reply(text * (65_536 // len(text)))
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("no such user Ada.Byron", "no such user <recipient>"),
+        ("ada.byron: quota; ADA.BYRON is full", "<recipient>: quota; <recipient> is full"),
+        ("canada.byron and adaXbyron are others", "canada.byron and adaXbyron are others"),
+        ("Ok: queued", "Ok: queued"),
+        ("", ""),
+    ],
+)
+def test_a_reply_is_kept_without_the_mailbox_it_is_about(said: str, kept: str) -> None:
+    assert without_mailbox(said, "ada.byron@reader.example") == kept
