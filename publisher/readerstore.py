@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
-from publisher.core.model import MAILABLE_STATES, Newsletter, SubscriberState, SubscriptionState
+from publisher.core.model import MAILABLE_STATES, SubscriberState, SubscriptionState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import (
     ONE_EXPORT_TOLD_IN,
@@ -30,30 +30,19 @@ from publisher.store import (
     last_look,
     newsletters,
     notices,
-    shelf,
     story,
     subscribers,
 )
 from publisher.store.engine import Database
-from publisher.webstore import WebStore, wait_for_answers
+from publisher.webstore import SignUps, wait_for_answers
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderStore:
-    """Satisfies the Protocols of a reader's own pages; called off the event loop, from several
+class ReaderStore(SignUps):
+    """Satisfies the Protocols of `web.app.Subscribing`; called off the event loop, from several
     threads."""
-
-    db: Database
-    newsletters: Mapping[str, Newsletter]
-    key: bytes
-    """Hashes addresses."""
-
-    def categories(self) -> Mapping[str, str]:
-        """Titles by slug, of all that there are."""
-        with self.db.read() as conn:
-            return {each.slug: each.title for each in shelf.categories(conn)}
 
     def own(self, subscriber_id: int) -> Own | None:
         """What a reader's page shows; None where the reader is no more."""
@@ -133,28 +122,40 @@ class ReaderStore:
         return True
 
     def leave(self, subscription_id: int, *, by: str, at: datetime) -> bool:
-        """End a subscription, and say goodbye; as `WebStore.unsubscribe`."""
-        ended = WebStore(self.db).unsubscribe(subscription_id, by=by, at=at)
-        if ended:
-            with self.db.write() as conn:
-                known = subscribers.now_of(conn, subscription_id)
-                reader = subscribers.by_id(conn, known.subscriber_id) if known else None
-                if known is not None and reader is not None and reader.state in MAILABLE_STATES:
-                    notices.enqueue(
-                        conn,
-                        NoticeKind.GOODBYE,
-                        reader.address,
-                        address_hash(normalise(reader.address), self.key),
-                        reader.locale,
-                        NoticeContent(
-                            newsletters=(known.newsletter,),
-                            links={Purpose.UNSUBSCRIBE.value: [known.id]},
-                        ),
-                        at,
-                        within=ONE_GOODBYE_IN,
-                        subscriber_id=reader.id,
-                    )
+        """End a subscription, and say goodbye to a reader who asked for it; False when it had
+        ended before or does not exist. `by`: "operator", or by which way the reader left.
+
+        When it returns, no message to the reader begins any more: one that a worker has looked up
+        a moment before is waited for.
+        """
+        with self.db.write() as conn:
+            ended = subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
+            if ended and by != "operator":
+                self._say_goodbye(conn, subscription_id, at)
+        wait_for_answers(lambda: self._has_in_flight([subscription_id]))
         return ended
+
+    def _say_goodbye(self, conn: Connection, subscription_id: int, at: datetime) -> None:
+        known = subscribers.now_of(conn, subscription_id)
+        reader = subscribers.by_id(conn, known.subscriber_id) if known else None
+        if known is None or reader is None or reader.state not in MAILABLE_STATES:
+            return
+        if known.newsletter not in self.newsletters:
+            return  # nothing to come back to
+        notices.enqueue(
+            conn,
+            NoticeKind.GOODBYE,
+            reader.address,
+            address_hash(normalise(reader.address), self.key),
+            reader.locale,
+            NoticeContent(
+                newsletters=(known.newsletter,),
+                links={Purpose.UNSUBSCRIBE.value: [known.id]},
+            ),
+            at,
+            within=ONE_GOODBYE_IN,
+            subscriber_id=reader.id,
+        )
 
     def leaving(self, subscription_id: int) -> Leaving | None:
         """What a link to leave finds; None where there is no such subscription (any more)."""

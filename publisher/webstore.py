@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from publisher.core.delivery import CHECK_HOLDS
 from publisher.core.model import Newsletter, Site
@@ -16,8 +15,6 @@ from publisher.newsletters.renderings import Renderer
 from publisher.store import (
     articles,
     category_settings,
-    last_look,
-    newsletters,
     renderings,
     shelf,
     signups,
@@ -31,30 +28,9 @@ _LOOK_AGAIN = 2.0  # seconds for which the last look at the database holds
 
 @dataclass(frozen=True, slots=True)
 class WebStore:
-    """Satisfies the Protocols of `web`; called off the event loop, from several threads."""
+    """What became of addresses; called off the event loop, from several threads."""
 
     db: Database
-
-    def subscription_title(self, subscription_id: int) -> str | None:
-        """Of the newsletter; None when there is no such subscription."""
-        with self.db.read() as conn:
-            slug = subscribers.newsletter_of(conn, subscription_id)
-            return None if slug is None else newsletters.title(conn, slug)
-
-    def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
-        """Ends a subscription; False when it had ended before or does not exist.
-
-        When it returns, no message to the reader begins any more: one that a worker has looked up
-        a moment before is waited for.
-        """
-        with self.db.write() as conn:
-            ended = subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
-        wait_for_answers(partial(self._is_in_flight, subscription_id))
-        return ended
-
-    def _is_in_flight(self, subscription_id: int) -> bool:
-        with self.db.read() as conn:
-            return last_look.is_in_flight(conn, subscription_id)
 
     def is_withdrawn(self, article_slug: str) -> bool:
         """Whether the article with this page was public and was withdrawn."""

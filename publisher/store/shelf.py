@@ -90,7 +90,8 @@ def lowest_touched(conn: Connection, slug: str | None, since: int) -> int | None
     left an older one, which is not kept: then the answer is the lowest place there is.
     """
     place = _place(slug)
-    moved = func.max(case((and_(article.c.seq <= since, place > since), 1), else_=0))
+    first = func.coalesce(article.c.first_seq, article.c.seq)
+    moved = func.max(case((and_(first <= since, place > since), 1), else_=0))
     statement = select(func.min(place), moved).where(
         article.c.change > since, article.c.seq.is_not(None)
     )
@@ -242,8 +243,7 @@ def _place(slug: str | None) -> ColumnElement[int]:
 
 
 def _lowest(conn: Connection, slug: str | None) -> int | None:
-    statement = select(func.min(membership.c.place)).where(membership.c.category == slug)
-    lowest: int | None = conn.execute(statement).scalar()
+    lowest: int | None = conn.execute(_with_places(slug, func.min(_place(slug)))).scalar()
     return lowest
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from publisher.__main__ import main
+from publisher.core.notice import NoticeKind
 from publisher.demo.catcher import Catcher
 from publisher.kit.lock import Lock
 from publisher.store.engine import Database
@@ -224,6 +225,27 @@ def test_articles_withdraw(shell: Shell) -> None:
     assert [each["id"] for each in shell("articles", "list", "--json").json] == [two]
     assert shell("articles", "show", one, "--json").json["withdrawn_at"]
     assert shell.refuses("articles", "withdraw", "tag:x") == "there is no article tag:x"
+
+
+def test_a_note_with_a_withdrawal_must_be_one_that_mails_can_show(shell: Shell) -> None:
+    [one] = shell.published("One")
+    for note, reason in (
+        ("", "it says nothing"),
+        (" \u200b\x07\n ", "it says nothing"),
+        ("n" * 501, "it has 501 characters, and mails show 500"),
+    ):
+        answer = shell("articles", "withdraw", one, "--note", note, status=2)
+        assert "--note" in answer.err
+        assert reason in " ".join(answer.err.replace("│", " ").split())
+    assert not shell("articles", "show", one, "--json").json["withdrawn_at"]
+    shell(
+        "articles", "withdraw", one, "--note", "\x1b[31m<b>None</b>\x00 of it\u202e\r\nwas  true."
+    )
+    shown = shell("articles", "show", one, "--json").json
+    assert shown["correction"] == "[31m<b>None</b> of it\nwas true."
+    shell("articles", "withdraw", one, "--note", "n" * 500)
+    shell("articles", "withdraw", one)  # says nothing new
+    assert shell("articles", "show", one, "--json").json["correction"] == "n" * 500
 
 
 def test_retry_takes_what_was_mended_and_nothing_else(shell: Shell) -> None:
@@ -576,6 +598,7 @@ def test_check(mailing: Shell) -> None:
         "database",
         "feeds",
         "newsletter daily",
+        *(f"notice {kind}" for kind in NoticeKind),
         "signing key",
         "source articles",
     }
@@ -588,6 +611,38 @@ def test_check_says_what_is_wrong_and_what_is_well(shell: Shell) -> None:
     complaints = answer.err.splitlines()
     assert any("articles cannot be read" in line for line in complaints)
     assert any("mail.relays" in line for line in complaints)
+
+
+@pytest.mark.parametrize(
+    ("template", "said", "wrong", "right"),
+    [
+        ("notice-welcome.html", "{{ newsletters|nonsense }}", "welcome", "goodbye"),
+        (
+            "notice-goodbye.txt",
+            "{% if locale == 'ar' %}{{ 1 / 0 }}{% endif %}",
+            "goodbye",
+            "confirm",
+        ),
+        (
+            "notice-confirm.txt",
+            "{% if not newsletters %}{{ 1 / 0 }}{% endif %}",
+            "confirm",
+            "welcome",
+        ),
+    ],
+)
+def test_check_finds_a_broken_template_of_a_notice(
+    mailing: Shell, template: str, said: str, wrong: str, right: str
+) -> None:
+    own = mailing.site.folder / "templates" / "email"
+    own.mkdir(parents=True)
+    (own / template).write_text(said)
+    answer = mailing("check", status=1)
+    [complaint] = answer.err.splitlines()
+    assert f"notice {wrong}: " in complaint
+    assert template in complaint
+    assert ("in language ar: " in complaint) == ("1 / 0" in said)
+    assert f"ok    notice {right}: can be made in 6 languages" in answer.lines
 
 
 def test_check_misses_a_signing_key_that_mails_need(mailing: Shell) -> None:
