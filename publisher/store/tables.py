@@ -83,6 +83,7 @@ def _ref(target: str, **kw: Any) -> ForeignKey:  # Any: passed on to SQLAlchemy 
 
 _PENDING = text("state = 'pending'")
 _PAUSED = text("paused_until IS NOT NULL")
+_GONE = text("withdrawn_at IS NOT NULL")
 
 meta = Table(
     "meta",
@@ -165,6 +166,8 @@ article = Table(
         postgresql_where=_WAITING,
     ),
     Index("ix_article_archive", "archive", "seq"),
+    # Few, among which each planning looks.
+    Index("ix_article_gone", "seq", sqlite_where=_GONE, postgresql_where=_GONE),
 )
 
 membership = Table(

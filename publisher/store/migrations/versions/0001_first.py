@@ -55,6 +55,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_article_content_hash"), "article", ["content_hash"], unique=False)
     op.create_index(op.f("ix_article_corrected_at"), "article", ["corrected_at"], unique=False)
     op.create_index(
+        "ix_article_gone",
+        "article",
+        ["seq"],
+        unique=False,
+        sqlite_where=sa.text("withdrawn_at IS NOT NULL"),
+        postgresql_where=sa.text("withdrawn_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_article_waiting",
         "article",
         ["too_old", "published_at", "received_at", "source_key", "id"],
