@@ -8,6 +8,8 @@ import typer
 
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, counted, say, say_json, shown_progress
+from publisher.core.intake import LONGEST_NOTE
+from publisher.core.text import clean_text
 from publisher.errors import NotFoundError, UnreadableError
 from publisher.settings import Kind
 from publisher.sources.keeping import Tally
@@ -111,10 +113,21 @@ def show(
 
 
 @group.command()
-def withdraw(ctx: typer.Context, article_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def withdraw(
+    ctx: typer.Context,
+    article_id: Annotated[str, typer.Argument(metavar="ID")],
+    note: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What was wrong: told in their next digest to those who were mailed the article.",
+        ),
+    ] = None,
+) -> None:
     """Take an article back: from feeds and pages at the next publish, from unsent mails at once."""
+    corrections = {} if note is None else {article_id: _checked(note)}
     with opened(ctx) as app, app.db.write() as conn:
-        store.withdraw(conn, [article_id], by="operator", now=app.clock())
+        store.withdraw(conn, [article_id], by="operator", now=app.clock(), corrections=corrections)
     say(f"withdrawn: {article_id}")
 
 
@@ -127,6 +140,18 @@ def retry(ctx: typer.Context, as_json: Json = False) -> None:
         say_json(asdict(total))
     else:
         _say_tally(total)
+
+
+def _checked(note: str) -> str:
+    """The note as it is kept. Raises typer.BadParameter for one that mails could not show."""
+    said = clean_text(note)
+    if not said:
+        raise typer.BadParameter("it says nothing", param_hint="--note")
+    if len(said) > LONGEST_NOTE:
+        raise typer.BadParameter(
+            f"it has {len(said):,} characters, and mails show {LONGEST_NOTE}", param_hint="--note"
+        )
+    return said
 
 
 def _say_tally(tally: Tally) -> None:

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from publisher.core.model import CategoryName, Enclosure, Image, Related
 
+LONGEST_NOTE = 500
+"""Characters of a correction that mails show."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:

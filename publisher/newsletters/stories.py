@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from publisher.core.headers import one_line
+from publisher.core.intake import LONGEST_NOTE
 from publisher.core.links import article_url, web_address
 from publisher.core.model import Article, Category, Image, Site
 from publisher.kit.html import prose
@@ -15,7 +16,6 @@ _TITLE = 240
 _STANDFIRST = 320
 _CAPTION = 160
 _AUTHORS = 120
-_NOTE = 500
 _RELATED = 3
 _WORDS_A_MINUTE = 220
 _CHARACTERS_A_MINUTE = 450
@@ -45,6 +45,8 @@ class Story(Link):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction(Link):
+    """Without an address where the article was withdrawn: its page is gone."""
+
     note: str
     """What the editor says was wrong in it."""
 
@@ -87,10 +89,10 @@ def correction(article: Article, site: Site) -> Correction:
     shown = link(article, site)
     return Correction(
         title=shown.title,
-        url=shown.url,
+        url=shown.url if article.withdrawn_at is None else "",
         language=shown.language,
         direction=shown.direction,
-        note=one_line(article.correction, _NOTE),
+        note=one_line(article.correction, LONGEST_NOTE),
     )
 
 

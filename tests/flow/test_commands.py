@@ -226,6 +226,27 @@ def test_articles_withdraw(shell: Shell) -> None:
     assert shell.refuses("articles", "withdraw", "tag:x") == "there is no article tag:x"
 
 
+def test_a_note_with_a_withdrawal_must_be_one_that_mails_can_show(shell: Shell) -> None:
+    [one] = shell.published("One")
+    for note, reason in (
+        ("", "it says nothing"),
+        (" \u200b\x07\n ", "it says nothing"),
+        ("n" * 501, "it has 501 characters, and mails show 500"),
+    ):
+        answer = shell("articles", "withdraw", one, "--note", note, status=2)
+        assert "--note" in answer.err
+        assert reason in " ".join(answer.err.replace("│", " ").split())
+    assert not shell("articles", "show", one, "--json").json["withdrawn_at"]
+    shell(
+        "articles", "withdraw", one, "--note", "\x1b[31m<b>None</b>\x00 of it\u202e\r\nwas  true."
+    )
+    shown = shell("articles", "show", one, "--json").json
+    assert shown["correction"] == "[31m<b>None</b> of it\nwas true."
+    shell("articles", "withdraw", one, "--note", "n" * 500)
+    shell("articles", "withdraw", one)  # says nothing new
+    assert shell("articles", "show", one, "--json").json["correction"] == "n" * 500
+
+
 def test_retry_takes_what_was_mended_and_nothing_else(shell: Shell) -> None:
     articles = shell.site.folder / "articles"
     shell.site.write("fine.md", "Fine")

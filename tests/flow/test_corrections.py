@@ -1,5 +1,6 @@
 """From an article's file to the mails: what is edited, withdrawn or corrected while they go out."""
 
+import json
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from publisher.webstore import Editions
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.smtp import SmtpServer
 
@@ -25,6 +27,14 @@ slug = "full"
 title = "Full"
 send_when_empty = true
 """
+
+
+def _page(room: Newsroom, name: str) -> str:
+    """An edition in the browser."""
+    app = room.app
+    page = Editions(app.db, app.renderer, app.site, app.clock).page(name)
+    assert page is not None
+    return page
 
 
 @pytest.fixture
@@ -135,3 +145,36 @@ def test_who_got_the_old_version_finds_the_note_of_the_editor(
     room.plan()
     room.deliver()
     assert mail(server, "ada") == ["(Bridge, It stands.)"]
+
+
+def test_the_operator_withdraws_with_a_note_and_its_readers_find_it_without_a_dead_link(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    room.join("ada")
+    room.publish("Weir", "It opens on Monday.")
+    room.plan()
+    room.deliver()
+    room.join("bo")
+    [weir] = json.loads(room.site.call("articles", "list", "--json"))
+    hostile = "It does <not> open.\r\nBcc: x@victim.example {{ reader.address }}\x1b[2J\u202e"
+    room.site.call("articles", "withdraw", weir["id"], "--note", hostile)
+    room.publish("Ford", "It is deep.")
+    ford = json.loads(room.site.call("articles", "list", "--json"))[0]["slug"]
+    room.plan()
+    assert room.deliver().sent == 2
+    note = "It does <not> open. Bcc: x@victim.example {{ reader.address }} [2J"
+    assert mail(server, "ada") == ["(Ford, It is deep.)", f"[Weir: {note}]"]
+    assert mail(server, "bo") == ["(Ford, It is deep.)"]
+    [to_ada] = [each for each in server.mails if b"Ford" in each.data and b"victim" in each.data]
+    parsed = message_from_bytes(to_ada.data, policy=default)
+    assert parsed["Bcc"] is None
+    html = parsed.get_body(("html",))
+    assert html is not None
+    written = html.get_content()
+    address = re.search(r"/editions/[\w-]+", written)
+    assert address
+    page = _page(room, address[0].rpartition("/")[2])
+    for shown in (written, page):
+        assert "It does &lt;not&gt; open." in shown
+        assert f"/articles/{ford}/" in shown
+        assert f"/articles/{weir['slug']}/" not in shown

@@ -12,6 +12,7 @@ import pytest
 from jinja2 import Environment
 
 from publisher.core import splice
+from publisher.core.links import article_url
 from publisher.core.model import (
     Article,
     Cadence,
@@ -244,6 +245,21 @@ def test_corrections_of_what_was_sent_before(templates: Environment) -> None:
     assert "The clock runs *four* minutes fast, not &lt;five&gt;." in html
     assert "CORRECTION\r\n\r\nWhy the town clock runs fast\r\nThe clock runs" in text
     assert "orrection" not in "".join(parts(render(EDITION, templates)))
+
+
+def test_a_correction_of_what_was_withdrawn_leads_to_no_page_that_is_gone(
+    templates: Environment,
+) -> None:
+    standing = replace(CLOCK, correction="It runs fast.")
+    withdrawn = replace(standing, withdrawn_at=EDITION.planned_at)
+    address = article_url(EDITION.site, CLOCK)
+    for article, times in ((standing, 1), (withdrawn, 0)):
+        edition = replace(EDITION, articles=(), more=(), corrections=(article,))
+        text, html = parts(render(edition, templates))
+        assert [text.count(address), html.count(address)] == [times, times]
+        assert CLOCK.title in html
+        assert f"{CLOCK.title}\r\nIt runs fast.\r\n" in text
+    assert not re.search(r"\n(\r\n){2,}[A-Z=-]", text.split("CORRECTION")[1])
 
 
 def test_the_way_to_the_browser_and_to_the_readers_own_page(templates: Environment) -> None:
