@@ -62,6 +62,8 @@ class VariantContent:
     planned_at: datetime
     articles: tuple[Article, ...]
     """In the order of the edition, without what was withdrawn since planning."""
+    withdrawn: tuple[str, ...] = ()
+    """Ids of what was."""
     corrections: tuple[Article, ...] = ()
     """Given before and corrected since."""
     categories: Mapping[str, Category]

@@ -46,6 +46,7 @@ class RenderingBook(Protocol):
         *,
         fingerprint: str,
         change: int,
+        without: Collection[str],
         now: datetime,
     ) -> None: ...
 
@@ -145,7 +146,7 @@ class Renderer:
         if content is None:
             return
         if content is None or isinstance(content, Notice):
-            self._make(variant_id, NOTICES, lambda: self._notice(content), 0, now)
+            self._make(variant_id, NOTICES, lambda: self._notice(content), 0, (), now)
             return
         newsletter = self.newsletters.get(content.newsletter)
         if newsletter is None:
@@ -156,7 +157,7 @@ class Renderer:
             )
             return
         mail = partial(self.mail, newsletter, content)
-        self._make(variant_id, newsletter.slug, mail, content.change, now)
+        self._make(variant_id, newsletter.slug, mail, content.change, content.withdrawn, now)
 
     def _make(
         self,
@@ -164,6 +165,7 @@ class Renderer:
         slug: str,
         mail: Callable[[], Rendering],
         change: int,
+        without: Collection[str],
         now: datetime,
     ) -> None:
         begun_with = self.fingerprints[slug]
@@ -185,6 +187,7 @@ class Renderer:
                 made,
                 fingerprint=begun_with,
                 change=change,
+                without=without,
                 now=now,
             )
 
@@ -218,7 +221,13 @@ class Renderer:
             raise TransientError(reason) from error
         with self.db.write() as conn:
             self.book.add(
-                conn, variant_id, made, fingerprint=begun_with, change=content.change, now=now
+                conn,
+                variant_id,
+                made,
+                fingerprint=begun_with,
+                change=content.change,
+                without=content.withdrawn,
+                now=now,
             )
         return made
 

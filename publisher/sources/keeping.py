@@ -87,7 +87,7 @@ class Keeper:
             articles.withdraw(conn, list(gone), by="source", now=now, corrections=gone)
         for article, each in known:
             if each.step is Step.REVIVE:
-                articles.revive(conn, article.id)
+                articles.revive(conn, article.id, too_old=self._version(each, now).too_old)
         mended = [pair for pair in known if pair[1].step in (Step.REVISE, Step.REVIVE)]
         articles.revise(
             conn,

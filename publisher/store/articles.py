@@ -32,7 +32,8 @@ from publisher.store.tables import (
     article,
     delivery,
     membership,
-    subscription,
+    rendering,
+    rendering_without,
     variant_article,
 )
 
@@ -44,9 +45,11 @@ _KNOWN: Select[Any] = select(  # Any: the columns' types are those of tables.art
     article.c.published_at,
     article.c.updated_at,
     article.c.seq,
+    article.c.first_seq,
     article.c.withdrawn_at,
     article.c.withdrawn_by,
 )
+_WAS_PUBLIC = article.c.seq.is_not(None) | article.c.first_seq.is_not(None)
 
 
 def find(conn: Connection, source: str, source_keys: Collection[str]) -> dict[str, Known]:
@@ -83,10 +86,9 @@ def find_moved(
 
 def is_withdrawn(conn: Connection, slug: str) -> bool:
     """Whether the article with this page was public and was withdrawn."""
-    row = conn.execute(
-        select(article.c.seq, article.c.withdrawn_at).where(article.c.slug == slug)
-    ).first()
-    return row is not None and row.seq is not None and row.withdrawn_at is not None
+    its = article.c.slug == slug
+    gone = select(article.c.id).where(its, _WAS_PUBLIC, article.c.withdrawn_at.is_not(None))
+    return conn.execute(gone).first() is not None
 
 
 def keys_below(conn: Connection, source: str, scope: str) -> set[str]:
@@ -198,36 +200,52 @@ def withdraw(
     _stamp(conn, article_ids, noted, now)
 
 
-def revive(conn: Connection, article_id: str) -> None:
-    """It is there again: at its old place, or at a new one if mails went out without it.
+def revive(conn: Connection, article_id: str, *, too_old: bool) -> None:
+    """It is there again: at its old place, or soon at a new one if mails went out without it.
 
-    Readers who have been given all up to a place are given nothing below it any more.
+    Readers who have been given all up to a place are given nothing below it any more. `too_old`:
+    it would be mailed to nobody at a new one.
     """
-    back: dict[str, object] = {"withdrawn_at": None, "withdrawn_by": ""}
-    if _was_missed(conn, article_id):
-        back["seq"] = None
+    back: dict[str, object] = {"withdrawn_at": None, "withdrawn_by": "", "missed": False}
+    if not too_old and _was_missed(conn, article_id):
+        back |= {"seq": None, "first_seq": func.coalesce(article.c.first_seq, article.c.seq)}
     conn.execute(update(article).where(article.c.id == article_id).values(**back))
     _stamp(conn, [article_id])
 
 
 def _was_missed(conn: Connection, article_id: str) -> bool:
-    """Whether readers passed its place, and nobody was given it."""
-    seq = select(article.c.seq).where(article.c.id == article_id).scalar_subquery()
-    passed = select(subscription.c.id).where(seq > 0, subscription.c.after_seq >= seq).limit(1)
-    given = (
+    """Whether readers passed its place while it was away, or got a mail without it, or none."""
+    row = conn.execute(
+        select(article.c.seq, article.c.missed, article.c.withdrawn_at).where(
+            article.c.id == article_id
+        )
+    ).one()
+    # Who was given what has been made totals by and by: then it counts as given.
+    if row.seq is None or row.seq <= max(0, totals.last_cleared(conn)):
+        return False
+    went_without = (
+        select(delivery.c.id)
+        .join(rendering, rendering.c.id == delivery.c.rendering_id)
+        .join(rendering_without, rendering_without.c.rendering_id == rendering.c.id)
+        .where(
+            rendering_without.c.article_id == article_id,
+            rendering.c.created_at >= row.withdrawn_at,
+        )
+        .limit(1)
+    )
+    held_nothing_else = (
         select(delivery.c.id)
         .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
         .where(
             variant_article.c.article_id == article_id,
-            delivery.c.state.not_in([DeliveryState.CANCELLED, DeliveryState.SUPPRESSED]),
+            delivery.c.state == DeliveryState.CANCELLED,
+            delivery.c.answered_at >= row.withdrawn_at,
         )
         .limit(1)
     )
-    if conn.execute(passed).first() is None or conn.execute(given).first() is not None:
-        return False
-    # Who was given what has been made totals by and by: then it counts as given.
-    place: int = conn.execute(select(seq)).scalar_one()
-    return place > totals.last_cleared(conn)
+    return bool(row.missed) or any(
+        conn.execute(each).first() is not None for each in (went_without, held_nothing_else)
+    )
 
 
 def _content(version: Version) -> dict[str, object]:
@@ -257,7 +275,7 @@ def _known(row: Row[Any]) -> Known:
         content_hash=row.content_hash,
         published_at=row.published_at,
         updated_at=row.updated_at,
-        public=row.seq is not None,
+        public=row.seq is not None or row.first_seq is not None,
         withdrawn=row.withdrawn_at is not None,
         withdrawn_by=row.withdrawn_by,
     )
@@ -288,7 +306,7 @@ def _stamp(
     """
     public = list(
         conn.execute(
-            select(article.c.id).where(article.c.id.in_(article_ids), article.c.seq.is_not(None))
+            select(article.c.id).where(article.c.id.in_(article_ids), _WAS_PUBLIC)
         ).scalars()
     )
     if not public:

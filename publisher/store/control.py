@@ -165,6 +165,7 @@ def _leave_out_given(
             other.c.id != delivery.c.id,
             its.c.article_id == mine.c.article_id,
             readership.given(other),
+            readership.holds(its, other),
             edition.c.newsletter == by if by is not None else true(),
         )
     ).all()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from publisher.core.edition import Edition
 from publisher.core.identity import stable_hash
@@ -11,6 +11,7 @@ from publisher.core.model import OPEN_STATES, Cadence, DeliveryState, EditionSta
 from publisher.core.planning import Content, Contents
 from publisher.store import counter
 from publisher.store.tables import (
+    article,
     delivery,
     edition,
     newsletter,
@@ -139,14 +140,25 @@ def enqueue(conn: Connection, of: Edition, contents: Contents) -> int:
 
 
 def move_along(conn: Connection, subscription_ids: Collection[int], upto_seq: int) -> None:
-    """Note that exactly these readers have been given all up to here."""
+    """Note that exactly these readers have been given all up to here.
+
+    What is withdrawn just now they have missed, should it come back.
+    """
     ids = sorted(subscription_ids)
     for start_at in range(0, len(ids), _AT_ONCE):
+        theirs = subscription.c.id.in_(ids[start_at : start_at + _AT_ONCE])
+        first = conn.execute(select(func.min(subscription.c.after_seq)).where(theirs)).scalar()
         conn.execute(
-            update(subscription)
-            .where(subscription.c.id.in_(ids[start_at : start_at + _AT_ONCE]))
-            .values(after_seq=upto_seq)
+            update(article)
+            .where(
+                article.c.seq > first,
+                article.c.seq <= upto_seq,
+                article.c.withdrawn_at.is_not(None),
+                article.c.missed.is_(False),
+            )
+            .values(missed=True)
         )
+        conn.execute(update(subscription).where(theirs).values(after_seq=upto_seq))
 
 
 def advance(conn: Connection, edition_id: int, cursor: int, enqueued: int) -> None:

@@ -29,6 +29,7 @@ from publisher.store.tables import (
     edition,
     membership,
     rendering,
+    rendering_without,
     subscriber,
     subscription,
     variant,
@@ -45,6 +46,16 @@ CORRECTED_FOR = timedelta(days=60)
 def given(row: FromClause = delivery) -> ColumnElement[bool]:
     """Of a delivery: its reader has, or will have, or may have what it holds."""
     return row.c.in_doubt | row.c.state.not_in(_NOT_GIVEN)
+
+
+def holds(held: FromClause = variant_article, row: FromClause = delivery) -> ColumnElement[bool]:
+    """Of a delivery and an article of its variant: the mail was not made without it, being
+    withdrawn then. One that was not tried yet holds all that is there when it is."""
+    dropped = select(rendering_without.c.article_id).where(
+        rendering_without.c.rendering_id == row.c.rendering_id,
+        rendering_without.c.article_id == held.c.article_id,
+    )
+    return ~dropped.exists()
 
 
 def next_readers(conn: Connection, of: Edition, limit: int, *, all_given: bool) -> Sequence[Reader]:
@@ -143,11 +154,12 @@ def given_before(
 ) -> Mapping[int, frozenset[str]]:
     """What lies after these readers' places and yet was given to them, by subscriber id.
 
-    By another newsletter; or by this one, before the reader asked for earlier articles (`since`).
-    `by_itself`: what others gave does not count.
+    By another newsletter; by this one, before the reader asked for earlier articles (`since`); or
+    by either, before an article was withdrawn and came back at a new place. `by_itself`: what
+    others gave does not count.
     """
     floor = min(reader.after_seq for reader in readers)
-    rows = conn.execute(
+    theirs = (
         select(delivery.c.subscriber_id, variant_article.c.article_id)
         .join(edition, edition.c.id == delivery.c.edition_id)
         .join(subscription, subscription.c.subscriber_id == delivery.c.subscriber_id)
@@ -156,15 +168,23 @@ def given_before(
             subscription.c.slot_id == of.slot_id,
             subscription.c.id > of.cursor,
             subscription.c.id <= readers[-1].subscription_id,
-            edition.c.upto_seq > floor,
-            edition.c.upto_seq > subscription.c.after_seq,
             given(),
+            holds(),
             edition.c.newsletter == of.newsletter if by_itself else true(),
         )
     )
+    pairs = _pairs(
+        conn,
+        theirs.where(edition.c.upto_seq > floor, edition.c.upto_seq > subscription.c.after_seq),
+    )
+    came_back = select(article.c.id).where(
+        article.c.first_seq.is_not(None), article.c.seq > floor, article.c.seq <= of.upto_seq
+    )
+    if back := conn.execute(came_back).scalars().all():
+        pairs |= _pairs(conn, theirs.where(variant_article.c.article_id.in_(back)))
     found: dict[int, set[str]] = {}
-    for row in rows:
-        found.setdefault(row.subscriber_id, set()).add(row.article_id)
+    for reader, article_id in pairs:
+        found.setdefault(reader, set()).add(article_id)
     return {reader: frozenset(ids) for reader, ids in found.items()}
 
 
@@ -236,6 +256,7 @@ def _mailed(held: Table) -> Select[int, str]:
         .join(held, held.c.variant_id == delivery.c.variant_id)
         .join(article, article.c.id == held.c.article_id)
         .outerjoin(rendering, rendering.c.id == delivery.c.rendering_id)
+        .where(holds(held))
     )
 
 

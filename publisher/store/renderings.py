@@ -16,6 +16,7 @@ from publisher.store.tables import (
     article,
     edition,
     rendering,
+    rendering_without,
     slot,
     variant,
     variant_article,
@@ -43,11 +44,13 @@ def add(
     *,
     fingerprint: str,
     change: int,
+    without: Collection[str] = (),
     now: datetime,
 ) -> None:
     """Keep a rendering as the variant's newest; rows already tried keep the one they have.
 
-    Nothing is kept for a variant that is no more.
+    `without`: articles of the variant that it does not hold. Nothing is kept for a variant that is
+    no more.
     """
     if conn.execute(select(variant.c.id).where(variant.c.id == variant_id)).first() is None:
         return
@@ -58,8 +61,9 @@ def add(
             rendering.c.variant_id == variant_id
         )
     ).scalar_one()
-    conn.execute(
-        insert(rendering).values(
+    its_id = conn.execute(
+        insert(rendering)
+        .values(
             variant_id=variant_id,
             number=number,
             fingerprint=fingerprint,
@@ -68,7 +72,11 @@ def add(
             body=body,
             created_at=now,
         )
-    )
+        .returning(rendering.c.id)
+    ).scalar_one()
+    if without:
+        rows = [{"rendering_id": its_id, "article_id": each} for each in without]
+        conn.execute(insert(rendering_without), rows)
 
 
 def current(
@@ -155,6 +163,7 @@ def _edition(conn: Connection, variant_id: int) -> VariantContent:
         locale=row.locale,
         planned_at=row.planned_at,
         articles=tuple(each for each in given if each.withdrawn_at is None),
+        withdrawn=tuple(each.id for each in given if each.withdrawn_at is not None),
         corrections=tuple(each for each in corrected if each.correction),
         categories={each.slug: each for each in shelf.categories(conn)},
         change=counter.head(conn),

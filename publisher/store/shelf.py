@@ -90,7 +90,8 @@ def lowest_touched(conn: Connection, slug: str | None, since: int) -> int | None
     left an older one, which is not kept: then the answer is the lowest place there is.
     """
     place = _place(slug)
-    moved = func.max(case((and_(article.c.seq <= since, place > since), 1), else_=0))
+    first = func.coalesce(article.c.first_seq, article.c.seq)
+    moved = func.max(case((and_(first <= since, place > since), 1), else_=0))
     statement = select(func.min(place), moved).where(
         article.c.change > since, article.c.seq.is_not(None)
     )

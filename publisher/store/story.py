@@ -123,7 +123,7 @@ def _titles(conn: Connection, held: Table, subscriber_id: int) -> Mapping[int, S
         select(delivery.c.id, article.c.title)
         .join(held, held.c.variant_id == delivery.c.variant_id)
         .join(article, article.c.id == held.c.article_id)
-        .where(delivery.c.subscriber_id == subscriber_id)
+        .where(delivery.c.subscriber_id == subscriber_id, readership.holds(held))
         .order_by(delivery.c.id, held.c.position)
     )
     found: dict[int, list[str]] = {}
@@ -300,6 +300,7 @@ def _held(
         .where(
             delivery.c.subscriber_id == subscriber_id,
             readership.given(),
+            readership.holds(),
             edition.c.newsletter == by if by is not None else true(),
             variant_article.c.article_id.in_(its),
         )

@@ -145,6 +145,8 @@ article = Table(
     Column("revision", Integer, nullable=False, default=1),
     Column("content_hash", Text, nullable=False, index=True),
     Column("seq", BigInteger, unique=True),
+    Column("first_seq", BigInteger),  # null: `seq` is its first; another came when it came back
+    Column("missed", Boolean, nullable=False, default=False),  # readers passed it, withdrawn
     Column("change", BigInteger, nullable=False, default=0, index=True),
     Column("withdrawn_at", UtcDateTime),
     Column("withdrawn_by", Text, nullable=False, default=""),  # source or operator
@@ -409,6 +411,14 @@ delivery = Table(
         sqlite_where=_RENDERED,
         postgresql_where=_RENDERED,
     ),
+)
+
+# Articles of its variant that a rendering does not hold: they were withdrawn when it was made.
+rendering_without = Table(
+    "rendering_without",
+    metadata,
+    Column("rendering_id", BigInteger, _ref("rendering.id"), primary_key=True),
+    Column("article_id", Text, _ref("article.id"), primary_key=True, index=True),
 )
 
 # A receiving domain that refuses our mail through a relay (domain "": the relay itself does).

@@ -477,7 +477,7 @@ def test_what_was_away_while_mails_went_out_comes_in_the_next(world: World) -> N
     world.publish("there")
     world.wait(days=1).plan()
     with world.db.write() as conn:
-        articles.revive(conn, away)
+        articles.revive(conn, away, too_old=False)
     world.make_public()
     world.wait(days=1).plan()
     assert world.mails("ada") == [["there"], ["away"]]
@@ -489,7 +489,7 @@ def test_what_was_given_and_came_back_is_not_given_again(world: World) -> None:
     world.wait(days=1).plan()
     with world.db.write() as conn:
         articles.withdraw(conn, [away], by="source", now=world.now)
-        articles.revive(conn, away)
+        articles.revive(conn, away, too_old=False)
     world.make_public()
     assert world.wait(days=1).plan() == 0
 

@@ -222,7 +222,7 @@ def test_what_was_given_long_ago_and_comes_back_is_not_given_again(world: World)
     assert rows(world)["delivery"] == 0
     with world.db.write() as conn:
         articles.withdraw(conn, [away], by="source", now=world.now)
-        articles.revive(conn, away)
+        articles.revive(conn, away, too_old=False)
     world.make_public()
     assert world.wait(days=1).plan() == 0
     world.publish("new")

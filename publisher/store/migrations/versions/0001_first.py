@@ -38,6 +38,8 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("content_hash", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=True),
+        sa.Column("first_seq", sa.BigInteger(), nullable=True),
+        sa.Column("missed", sa.Boolean(), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("withdrawn_by", TEXT, nullable=False),
@@ -407,6 +409,27 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_variant_correction_article_id"), "variant_correction", ["article_id"], unique=False
+    )
+    op.create_table(
+        "rendering_without",
+        sa.Column("rendering_id", sa.BigInteger(), nullable=False),
+        sa.Column("article_id", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_rendering_without_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["rendering_id"],
+            ["rendering.id"],
+            name=op.f("fk_rendering_without_rendering_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("rendering_id", "article_id", name=op.f("pk_rendering_without")),
+    )
+    op.create_index(
+        op.f("ix_rendering_without_article_id"), "rendering_without", ["article_id"], unique=False
     )
     op.create_table(
         "delivery",
