@@ -1,13 +1,16 @@
 """One story, once: whatever happens, no reader is given an article twice, and none misses one.
 
-With any number of newsletters and cadences, an article in several categories, mails that end in all
-ways, plannings that are killed, and readers who move, pause and change their minds.
+With any number of newsletters and cadences, an article in several categories, or withdrawn for a
+while, mails that end in all ways, plannings that are killed, and readers who move, pause and change
+their minds. What was wrong in an article is told once, to those alone who got it as it was before.
 """
 
+import json
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import time, timedelta
 from pathlib import Path
 from zoneinfo import available_timezones
@@ -16,14 +19,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
-from publisher.core.model import EVERYTHING, Cadence, DeliveryState, Newsletter
+from publisher.core.edition import VariantContent
+from publisher.core.intake import Offered, Version
+from publisher.core.model import EVERYTHING, Cadence, DeliveryState, Newsletter, Rendering
 from publisher.newsletters.plan import decided
-from publisher.store import articles, control, editions, memberships, readership, subscribers
+from publisher.store import (
+    articles,
+    control,
+    editions,
+    ledger,
+    memberships,
+    readership,
+    renderings,
+    subscribers,
+)
 from publisher.store.tables import (
     delivery,
     edition,
+    rendering,
     subscriber,
     subscription,
     variant_article,
@@ -36,6 +51,8 @@ NEWSLETTERS = (DAILY, ALERTS, REVIEW)
 SLUGS = ("sport", "world", "culture")
 NAMES = ("ada", "bo", "cy")
 NOT_GIVEN = ("failed", "cancelled", "suppressed")
+ARRIVED = ("sent", "uncertain")
+OPEN = ("pending", "deferred")
 
 names = st.sampled_from(NAMES)
 newsletters = st.sampled_from(NEWSLETTERS)
@@ -102,6 +119,19 @@ def test_what_another_gave_meanwhile_is_not_sent_again(world: World) -> None:
         assert sum(control.resend(conn, "alerts", None, repeats=True).values()) == 1  # ada
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    id: int
+    reader: str
+    newsletter: str
+    state: str
+    rendered: bool
+    articles: dict[str, str]
+    """By title, what it says was wrong in it; of one not rendered yet, those it is to hold."""
+    corrections: dict[str, str]
+    """By title, what it tells was wrong."""
+
+
 class Once(RuleBasedStateMachine):
     kind = "sqlite"
 
@@ -117,6 +147,14 @@ class Once(RuleBasedStateMachine):
         """By article."""
         self.owed: set[tuple[str, str, str]] = set()
         """Reader, newsletter, article: came out in what they have chosen ever since."""
+        self.suspended: set[tuple[str, str, str]] = set()
+        """Owed again when the article comes back."""
+        self.away: set[str] = set()
+        """Articles that are withdrawn."""
+        self.notes: dict[str, str] = {}
+        """What was wrong, by article; never the same twice."""
+        self.dropped: set[int] = set()
+        """Mails of which every article was withdrawn."""
         self.resent = False
         self.had_a_cap = False
         for name in NAMES:
@@ -136,6 +174,10 @@ class Once(RuleBasedStateMachine):
         self.categories[title] = categories
         self.owed |= {(*who, title) for who in self.choices if self.concerns(who, title)}
 
+    def no_longer_owed(self, which: Callable[[tuple[str, str, str]], bool]) -> None:
+        self.owed = {each for each in self.owed if not which(each)}
+        self.suspended = {each for each in self.suspended if not which(each)}
+
     def concerns(self, who: tuple[str, str], title: str) -> bool:
         return bool(self.choices[who] & {EVERYTHING, *self.categories[title]})
 
@@ -149,9 +191,7 @@ class Once(RuleBasedStateMachine):
         )
         who = (name, to.slug)
         self.choices[who] = choice
-        self.owed -= {
-            each for each in self.owed if each[:2] == who and not self.concerns(who, each[2])
-        }
+        self.no_longer_owed(lambda each: each[:2] == who and not self.concerns(who, each[2]))
 
     @precondition(lambda self: self.choices)
     @rule(data=st.data())
@@ -164,7 +204,7 @@ class Once(RuleBasedStateMachine):
             assert theirs is not None
             subscribers.unsubscribe(conn, theirs.id, by="page", now=self.world.now)
         del self.choices[who]
-        self.owed -= {each for each in self.owed if each[:2] == who}
+        self.no_longer_owed(lambda each: each[:2] == who)
         self.what_did_not_go_out_is_not_owed()
 
     @rule(name=names, days=st.integers(1, 3), most=st.sampled_from([None, 1, 2]))
@@ -190,19 +230,62 @@ class Once(RuleBasedStateMachine):
             wanted = {self.world.ids[title]: sorted(categories)}
             memberships.place_in(conn, wanted, now=self.world.now)
         self.categories[title] = categories
-        self.owed -= {
-            each
-            for each in self.owed
-            if each[2] == title and not self.concerns((each[0], each[1]), title)
-        }
+        self.no_longer_owed(
+            lambda each: each[2] == title and not self.concerns((each[0], each[1]), title)
+        )
 
     @precondition(lambda self: self.categories)
-    @rule(data=st.data())
-    def an_article_is_withdrawn(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noted=st.booleans())
+    def an_article_is_withdrawn(self, data: st.DataObject, noted: bool) -> None:
         title = data.draw(st.sampled_from(sorted(self.categories)))
+        article_id = self.world.ids[title]
+        corrections = {article_id: self.another_note(title)} if noted else {}
         with self.world.db.write() as conn:
-            articles.withdraw(conn, [self.world.ids[title]], by="operator", now=self.world.now)
-        self.owed = {each for each in self.owed if each[2] != title}
+            articles.withdraw(
+                conn, [article_id], by="source", now=self.world.now, corrections=corrections
+            )
+        self.away.add(title)
+        self.suspended |= {each for each in self.owed if each[2] == title}
+        self.owed -= self.suspended
+
+    @precondition(lambda self: self.away)
+    @rule(data=st.data(), noted=st.booleans(), at_once=st.booleans())
+    def an_article_returns(self, data: st.DataObject, noted: bool, at_once: bool) -> None:
+        """Public `at_once`, or not until the next is made public."""
+        title = data.draw(st.sampled_from(sorted(self.away)))
+        with self.world.db.write() as conn:
+            articles.revive(conn, self.world.ids[title], too_old=False)
+        if noted:
+            self.revise(title)
+        if at_once:
+            self.world.make_public()
+        self.away.remove(title)
+        self.owed |= {each for each in self.suspended if each[2] == title}
+        self.suspended -= self.owed
+
+    @precondition(lambda self: self.categories.keys() - self.away)
+    @rule(data=st.data())
+    def an_article_is_corrected(self, data: st.DataObject) -> None:
+        self.revise(data.draw(st.sampled_from(sorted(self.categories.keys() - self.away))))
+
+    def revise(self, title: str) -> None:
+        article_id = self.world.ids[title]
+        note = self.another_note(title)
+        with self.world.db.write() as conn:
+            version = Version(
+                offered=Offered(
+                    title=title, summary="", body_html="", correction=note, content_hash=note
+                ),
+                published_at=articles.find_by_id(conn, [article_id])[article_id].published_at,
+                updated_at=self.world.now,
+                too_old=False,
+            )
+            articles.revise(conn, {article_id: version}, self.world.now)
+
+    def another_note(self, title: str) -> str:
+        former = self.notes.get(title, f"{title}.0")
+        self.notes[title] = f"{title}.{int(former.partition('.')[2]) + 1}"
+        return self.notes[title]
 
     @rule(new=st.lists(some_slugs, max_size=2), hours=st.integers(0, 30))
     def time_passes_and_what_is_due_is_planned(self, new: list[set[str]], hours: int) -> None:
@@ -237,18 +320,57 @@ class Once(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        end=st.sampled_from(["sent", "failed", "cancelled", "suppressed", "uncertain"]),
+        end=st.sampled_from(
+            ["sent", "sent", "failed", "cancelled", "suppressed", "uncertain", "deferred"]
+        ),
     )
     def a_mail_ends(self, data: st.DataObject, end: str) -> None:
-        with self.world.db.write() as conn:
-            waiting = conn.execute(
-                select(delivery.c.id).where(delivery.c.state == "pending").order_by(delivery.c.id)
-            )
-            if not (ids := list(waiting.scalars())):
-                return
-            which = delivery.c.id == data.draw(st.sampled_from(ids))
-            conn.execute(update(delivery).where(which).values(state=end))
+        if waiting := [each.id for each in self.mails() if each.state in OPEN]:
+            self.end(data.draw(st.sampled_from(waiting)), end)
         self.what_did_not_go_out_is_not_owed()
+
+    def end(self, delivery_id: int, end: str) -> None:
+        """As a worker does it: at the first attempt a mail takes the rendering that is current."""
+        this = delivery.c.id == delivery_id
+        with self.world.db.write() as conn:
+            row = conn.execute(select(delivery).where(this)).one()
+            if row.state not in OPEN:
+                return
+            if end in ("cancelled", "suppressed"):
+                conn.execute(update(delivery).where(this).values(state=end))
+                return
+            its = row.rendering_id or self.rendered(conn, row.variant_id)
+            if its is not None:
+                conn.execute(update(delivery).where(this).values(state=end, rendering_id=its))
+
+    def rendered(self, conn: Connection, variant_id: int) -> int | None:
+        content = renderings.content(conn, variant_id)
+        assert isinstance(content, VariantContent)
+        if not content.articles:
+            ledger.settle_variant(
+                conn, variant_id, DeliveryState.CANCELLED, "withdrawn", now=self.world.now
+            )
+            ended = (delivery.c.variant_id == variant_id) & (delivery.c.reply == "withdrawn")
+            self.dropped |= set(conn.execute(select(delivery.c.id).where(ended)).scalars())
+            return None
+        if variant_id not in renderings.current(conn, [variant_id], ["f"]):
+            said = [
+                {each.title: each.correction for each in some}
+                for some in (content.articles, content.corrections)
+            ]
+            made = Rendering(
+                subject="", body=json.dumps(said).encode(), boundary="", key_id="", sender=""
+            )
+            renderings.add(
+                conn,
+                variant_id,
+                made,
+                fingerprint="f",
+                change=content.change,
+                without=content.withdrawn,
+                now=self.world.now,
+            )
+        return renderings.current(conn, [variant_id], ["f"])[variant_id]
 
     @rule(newsletter=newsletters)
     def the_operator_cancels(self, newsletter: Newsletter) -> None:
@@ -261,43 +383,89 @@ class Once(RuleBasedStateMachine):
         with self.world.db.write() as conn:
             control.resend(conn, newsletter.slug, None, repeats=newsletter.repeats)
         self.resent = True
+        self.dropped -= {each.id for each in self.mails() if each.state in OPEN}
 
-    def held(self) -> list[tuple[str, str, str, str, int]]:
-        """Reader, newsletter, title, state and id of every mail."""
+    def mails(self) -> list[Mail]:
+        """All, in the order of planning: what each says, or is to say."""
         titles = {id_: title for title, id_ in self.world.ids.items()}
         with self.world.db.read() as conn:
+            planned = defaultdict[int, dict[str, str]](dict)
+            for row in conn.execute(select(variant_article)):
+                planned[row.variant_id][titles[row.article_id]] = ""
             rows = conn.execute(
-                select(
-                    subscriber.c.name,
-                    edition.c.newsletter,
-                    variant_article.c.article_id,
-                    delivery.c.state,
-                    delivery.c.id,
-                )
-                .select_from(delivery)
+                select(delivery, subscriber.c.name, edition.c.newsletter, rendering.c.body)
                 .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
                 .join(edition, edition.c.id == delivery.c.edition_id)
-                .join(variant_article, variant_article.c.variant_id == delivery.c.variant_id)
+                .outerjoin(rendering, rendering.c.id == delivery.c.rendering_id)
                 .order_by(delivery.c.id)
             ).all()
-        return [(row[0], row[1], titles[row[2]], row[3], row[4]) for row in rows]
+        found = []
+        for row in rows:
+            held, told = json.loads(row.body) if row.body else (planned[row.variant_id], {})
+            found.append(
+                Mail(
+                    id=row.id,
+                    reader=row.name,
+                    newsletter=row.newsletter,
+                    state=row.state,
+                    rendered=row.body is not None,
+                    articles=held,
+                    corrections=told,
+                )
+            )
+        return found
 
     def what_did_not_go_out_is_not_owed(self) -> None:
-        """An edition that held an article for a reader gave it, whatever became of the mail."""
-        lost = {(name, title) for name, _, title, state, _ in self.held() if state in NOT_GIVEN}
-        self.owed = {each for each in self.owed if (each[0], each[2]) not in lost}
+        """An edition that held an article for a reader gave it, whatever became of the mail.
+
+        Unless the article was withdrawn when the mail would have gone out.
+        """
+        lost = {
+            (mail.reader, title)
+            for mail in self.mails()
+            if mail.state in NOT_GIVEN and mail.id not in self.dropped
+            for title in mail.articles
+        }
+        self.no_longer_owed(lambda each: (each[0], each[2]) in lost)
 
     @invariant()
     def nobody_is_given_an_article_twice(self) -> None:
         given: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for name, newsletter, title, state, _ in self.held():
-            if state not in NOT_GIVEN:
-                given[name, title].append(newsletter)
+        for mail in self.mails():
+            if mail.state not in NOT_GIVEN:
+                for title in mail.articles:
+                    given[mail.reader, title].append(mail.newsletter)
         for who, by in given.items():
             assert max(Counter(by).values()) == 1, (who, by)
             assert len([each for each in by if each != "review"]) <= 1, (who, by)
             if not self.resent and "review" in by:  # what it gave first, others do not repeat
                 assert by[-1] == "review" or len(by) == 1, (who, by)
+
+    @invariant()
+    def what_was_wrong_is_told_once_and_to_nobody_else(self) -> None:
+        mails = [each for each in self.mails() if each.rendered and each.state not in NOT_GIVEN]
+        told = Counter(
+            (mail.reader, mail.newsletter, note)
+            for mail in mails
+            for note in mail.corrections.values()
+        )
+        assert not told or max(told.values()) == 1, told
+        for mail in mails:
+            former = self.arrived(mails, mail.reader, mail.newsletter, before=mail.id)
+            for title, note in mail.corrections.items():
+                assert former.get(title, {note}) != {note}, (mail, title, note)
+
+    def arrived(
+        self, mails: Sequence[Mail], reader: str, newsletter: str, before: int | None = None
+    ) -> dict[str, set[str]]:
+        """By article that a reader got of a newsletter, what it then said was wrong in it."""
+        found = defaultdict[str, set[str]](set)
+        for mail in mails:
+            is_theirs = (mail.reader, mail.newsletter) == (reader, newsletter)
+            if is_theirs and mail.state in ARRIVED and (before is None or mail.id < before):
+                for title, note in mail.articles.items():
+                    found[title].add(note)
+        return found
 
     def nobody_misses_anything(self) -> None:
         with self.world.db.write() as conn:
@@ -305,13 +473,43 @@ class Once(RuleBasedStateMachine):
             conn.execute(update(subscriber).values(max_per_day=None))
         if self.had_a_cap:  # what was over it folds into the next edition, when there is one
             self.an_article_comes_out(set(SLUGS))
+        self.world.make_public()
         for _ in range(9):
             self.world.wait(days=1).plan()
         self.nobody_is_given_an_article_twice()
         given = {
-            (name, title) for name, _, title, state, _ in self.held() if state not in NOT_GIVEN
+            (mail.reader, title)
+            for mail in self.mails()
+            if mail.state not in NOT_GIVEN
+            for title in mail.articles
         }
         assert {(name, title) for name, _, title in self.owed} <= given
+        self.everybody_is_told_what_was_wrong()
+
+    def everybody_is_told_what_was_wrong(self) -> None:
+        """Who got an article as it was before, in their next mail of the same newsletter."""
+        self.all_goes_out()
+        for each in NEWSLETTERS:
+            self.an_article_comes_out(set(SLUGS))
+            self.world.planner.plan_now(each.slug, self.world.now)
+            self.all_goes_out()
+        self.nobody_is_given_an_article_twice()
+        self.what_was_wrong_is_told_once_and_to_nobody_else()
+        mails = self.mails()
+        told = {
+            (mail.reader, mail.newsletter, note)
+            for mail in mails
+            if mail.state in ARRIVED
+            for note in mail.corrections.values()
+        }
+        for who in self.choices:
+            for title, notes in self.arrived(mails, *who).items():
+                now = self.notes.get(title, "")
+                assert notes == {now} or (*who, now) in told, (who, title, notes, now)
+
+    def all_goes_out(self) -> None:
+        for each in self.mails():
+            self.end(each.id, "sent")
 
 
 class PostgresOnce(Once):
