@@ -157,8 +157,8 @@ class Once(RuleBasedStateMachine):
         """Mails of which every article was withdrawn."""
         self.resent = False
         self.had_a_cap = False
-        for name in NAMES:
-            for each in NEWSLETTERS:
+        for number, name in enumerate(NAMES):
+            for each in NEWSLETTERS[: len(NAMES) - number]:  # cy gets nothing from others
                 self.world.subscribe(name, each, categories=[EVERYTHING])
                 self.choices[name, each.slug] = {EVERYTHING}
 
@@ -478,12 +478,13 @@ class Once(RuleBasedStateMachine):
             self.world.wait(days=1).plan()
         self.nobody_is_given_an_article_twice()
         given = {
-            (mail.reader, title)
+            (mail.reader, newsletter, title)
             for mail in self.mails()
             if mail.state not in NOT_GIVEN
+            for newsletter in {mail.newsletter, "daily", "alerts"}
             for title in mail.articles
         }
-        assert {(name, title) for name, _, title in self.owed} <= given
+        assert self.owed <= given
         self.everybody_is_told_what_was_wrong()
 
     def everybody_is_told_what_was_wrong(self) -> None:
