@@ -380,7 +380,7 @@ async def test_what_waits_follows_to_the_new_address(room: Newsroom, server: Smt
         of_editions = select(delivery.c.domain).where(delivery.c.edition_id.is_not(None))
         assert conn.execute(of_editions).scalars().all() == ["elsewhere.example"]
     await deliver(room)
-    assert b"Waits" in server.to(NEW)[-1].data
+    assert any(b"Waits" in each.data for each in server.to(NEW))
 
 
 async def test_anothers_address_is_not_given_away(room: Newsroom, server: SmtpServer) -> None:

@@ -133,6 +133,11 @@ def link(mail: Mail, kind: str = "confirm") -> str:
     return found
 
 
+def last_link(server: SmtpServer, kind: str = "confirm") -> str:
+    """In the last mail that has one of this kind: mails of the same moment come in any order."""
+    return [each for mail in server.mails for each in links(mail) if f"/{kind}/" in each][-1]
+
+
 def tables(room: Newsroom) -> dict[str, list[Any]]:
     with room.app.db.read() as conn:
         return {
@@ -445,7 +450,8 @@ async def test_an_old_link_brings_nobody_back(room: Newsroom, server: SmtpServer
     await web.post(old)
     assert states(room) == {ADA: "pending"}
     await deliver(room)
-    await web.post(link(server.mails[-1]))
+    assert len(server.mails) > 2  # the goodbye is among them
+    await web.post(last_link(server))
     assert states(room) == {ADA: "confirmed"}
 
 
