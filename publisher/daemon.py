@@ -24,7 +24,7 @@ from publisher.scheduler import Step, Ticks
 from publisher.sources.port import Source
 from publisher.web.app import Subscribing, create_app
 from publisher.web.server import Server, bind
-from publisher.webstore import Editions, Readiness, SignUps, WebStore
+from publisher.webstore import Editions, Readiness, WebStore
 
 DRAIN = 5.0  # seconds for the mails being handed over to get their answers
 DEADLINE = 9.0  # seconds after which the process ends, whatever hangs
@@ -87,26 +87,25 @@ class Daemon:
                 ids=lost,
             )
         self._look_at_templates()
-        subscribing = self._subscribing()
+        readers = ReaderStore(app.db, app.newsletters, app.suppression_key)
         listening = bind(web.host, web.port)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        web_store = WebStore(app.db)
         server = Server(
             create_app(
                 site=app.site,
                 feeds=app.output.directory,
                 media_from=app.settings.media_from,
                 hubs=app.settings.feeds.hubs,
-                store=web_store,
-                past=web_store,
+                store=readers,
+                past=WebStore(app.db),
                 editions=Editions(app.db, app.renderer, app.site, app.clock),
                 keys=app.keys.all,
                 clock=app.clock,
                 ready=Readiness(app.db, self._trouble).trouble,
-                subscribing=subscribing,
+                subscribing=self._subscribing(readers),
             ),
             [listening],
             proxies=web.proxies,
@@ -128,19 +127,12 @@ class Daemon:
         if self._failed:
             raise TransientError("sending failed in a way we did not foresee; the log tells more")
 
-    def _subscribing(self) -> Subscribing | None:
-        """Raises ConfigurationError when the key cannot be used that knows addresses."""
+    def _subscribing(self, readers: ReaderStore) -> Subscribing | None:
         app = self._app
         if not app.newsletters:
             return None
-        store = SignUps(app.db, app.newsletters, app.suppression_key)
         token = app.settings.web.api_token.get_secret_value()
-        return Subscribing(
-            newsletters=app.newsletters,
-            store=store,
-            readers=ReaderStore(app.db, app.newsletters, app.suppression_key),
-            api_token=token,
-        )
+        return Subscribing(newsletters=app.newsletters, store=readers, api_token=token)
 
     def _ticks(self) -> Ticks:
         ticks = Ticks()

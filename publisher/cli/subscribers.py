@@ -18,7 +18,6 @@ from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
 from publisher.readerstore import ReaderStore
 from publisher.store import shelf, subscribers, suppressions
-from publisher.webstore import WebStore
 
 group = typer.Typer(help="Add readers, change what they get, let them go.", no_args_is_help=True)
 group.command("import")(subscriber_files.import_)
@@ -116,7 +115,8 @@ def unsubscribe(ctx: typer.Context, address: Address, newsletter: NewsletterOpti
             found = reader and subscribers.subscription_of(conn, reader.id, newsletter)
         if not found:
             raise NotFoundError(f"{address} does not get '{newsletter}'")
-        ended = WebStore(app.db).unsubscribe(found.id, by="operator", at=app.clock())
+        readers = ReaderStore(app.db, app.newsletters, app.suppression_key)
+        ended = readers.leave(found.id, by="operator", at=app.clock())
     say(f"{'unsubscribed' if ended else 'had left before'}: {address} from {newsletter}")
 
 

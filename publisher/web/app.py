@@ -31,15 +31,19 @@ from publisher.web.own_data import OwnData, OwnDataStore
 from publisher.web.pages import Pages
 from publisher.web.preferences import Preferences, PreferencesStore
 from publisher.web.signup import SignUpForm
-from publisher.web.subscriptions import LeavingStore, Subscriptions, Unsubscriber
+from publisher.web.subscriptions import LeavingStore, Subscriptions
 
 
-class SubscribingStore(ApiStore, ConfirmationStore, Protocol):
-    """All that signing up asks of the store."""
-
-
-class ReaderStore(AddressStore, LeavingStore, OwnDataStore, PreferencesStore, Protocol):
-    """All that readers' own pages ask of the store."""
+class SubscribingStore(
+    ApiStore,
+    ConfirmationStore,
+    AddressStore,
+    LeavingStore,
+    OwnDataStore,
+    PreferencesStore,
+    Protocol,
+):
+    """All that signing up and readers' own pages ask of the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,6 @@ class Subscribing:
     newsletters: Mapping[str, Newsletter]
     """Those offered, by slug."""
     store: SubscribingStore
-    readers: ReaderStore
     api_token: str = ""
     """That an operator's programs send; empty where there are none."""
     limits: Limits = field(default_factory=Limits)
@@ -60,7 +63,7 @@ def create_app(
     *,
     site: Site,
     feeds: Path,
-    store: Unsubscriber,
+    store: LeavingStore,
     past: Past,
     keys: Mapping[str, bytes],
     clock: Callable[[], datetime],
@@ -90,7 +93,6 @@ def create_app(
                 keys,
                 clock,
                 subscribing.newsletters if subscribing else {},
-                subscribing.readers if subscribing else None,
             ).answer,
             methods=["GET", "POST"],
         )
@@ -158,7 +160,7 @@ def _own_pages(
     keys: Mapping[str, bytes],
     clock: Callable[[], datetime],
 ) -> list[Route]:
-    store = subscribing.readers
+    store = subscribing.store
     asking = AddressAsking(store=store, limits=subscribing.limits)
     preferences = Preferences(
         site=site,

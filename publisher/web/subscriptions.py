@@ -35,18 +35,8 @@ _LESS = ("weekly", "pause")
 log = structlog.get_logger(__name__)
 
 
-class Unsubscriber(Protocol):
-    """What this page needs of the store; called off the event loop, from several threads."""
-
-    def subscription_title(self, subscription_id: int) -> str | None:
-        """The newsletter's title; None when there is no such subscription (any more)."""
-
-    def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
-        """Ends it; False when it had ended before or is not there. `by` is for the record."""
-
-
 class LeavingStore(Protocol):
-    """What it needs besides where newsletters are offered."""
+    """What this page needs of the store; called off the event loop, from several threads."""
 
     def categories(self) -> Mapping[str, str]:
         """Titles by slug, of all that there are."""
@@ -55,7 +45,8 @@ class LeavingStore(Protocol):
         """What the link finds; None where there is no such subscription (any more)."""
 
     def leave(self, subscription_id: int, *, by: str, at: datetime) -> bool:
-        """As `Unsubscriber.unsubscribe`, and says goodbye."""
+        """Ends it and says goodbye; False when it had ended before or is not there. `by` is for
+        the record."""
 
     def choose(self, subscriber_id: int, slug: str, wishes: Wishes, at: datetime) -> bool:
         """Gives a subscription exactly these wishes; False where it has ended."""
@@ -74,20 +65,18 @@ class Subscriptions:
         self,
         site: Site,
         pages: Pages,
-        store: Unsubscriber,
+        store: LeavingStore,
         keys: Mapping[str, bytes],
         clock: Callable[[], datetime],
         newsletters: Mapping[str, Newsletter],
-        readers: LeavingStore | None,
     ) -> None:
-        """`newsletters`: those offered, by slug; `readers`: None where there are none."""
+        """`newsletters`: those offered, by slug."""
         self._site = site
         self._pages = pages
         self._store = store
         self._keys = keys
         self._clock = clock
         self._newsletters = newsletters
-        self._readers = readers
 
     async def answer(self, request: Request) -> Response:
         subscription = self._subscription(request)
@@ -99,25 +88,23 @@ class Subscriptions:
 
     async def _ask(self, request: Request, subscription: int, status: int = 200) -> Response:
         """For GET and HEAD: mail scanners follow every link, so nothing changes here."""
-        title = await asyncio.to_thread(self._store.subscription_title, subscription)
         leaving = await self._leaving(subscription)
-        if title is None or (leaving is None and self._readers):
+        if leaving is None:
             return self._pages.message(
                 404,
                 "There is nothing to unsubscribe",
                 "This subscription no longer exists, and no mail goes out for it.",
             )
-        if leaving and leaving.state is SubscriptionState.UNSUBSCRIBED:
-            return self._left(title, leaving)
-        offered = self._newsletters.get(leaving.newsletter) if leaving else None
-        less = offered is not None and _gets_it(leaving)
+        if leaving.state is SubscriptionState.UNSUBSCRIBED:
+            return self._left(leaving)
+        offered = self._newsletters.get(leaving.newsletter)
         return self._pages.render(
             "unsubscribe.html",
             status,
-            title=title,
-            less=less,
-            weekly=leaving and offered and _can_be_weekly(leaving, offered),
-            choose_url=self._choose_url(request, leaving) if leaving else "",
+            title=leaving.title,
+            less=offered is not None and _gets_it(leaving),
+            weekly=offered is not None and _can_be_weekly(leaving, offered),
+            choose_url=self._choose_url(request, leaving),
         )
 
     async def _act(self, request: Request, subscription: int) -> Response:
@@ -145,24 +132,19 @@ class Subscriptions:
         return await self._ask(request, subscription, 400)
 
     async def _leave(self, subscription: int, by: str) -> Response:
-        leave = self._readers.leave if self._readers else self._store.unsubscribe
-        title = await asyncio.to_thread(self._store.subscription_title, subscription)
-        if await asyncio.to_thread(leave, subscription, by=by, at=self._clock()):
+        if await asyncio.to_thread(self._store.leave, subscription, by=by, at=self._clock()):
             log.info("unsubscribed", subscription=subscription, by=by)
-        return self._left(title or "", await self._leaving(subscription))
+        return self._left(await self._leaving(subscription))
 
     async def _lessen(self, less: str, leaving: Leaving, to: Newsletter) -> Response:
-        assert self._readers is not None  # there is a `leaving`
         now = self._clock()
         if less == "weekly" and _can_be_weekly(leaving, to):
             wishes = replace(leaving.wishes, cadence=Cadence.WEEKLY)
-            await asyncio.to_thread(
-                self._readers.choose, leaving.subscriber_id, to.slug, wishes, now
-            )
+            await asyncio.to_thread(self._store.choose, leaving.subscriber_id, to.slug, wishes, now)
             text = gettext_noop("It comes once a week from now on.")
         elif less == "pause":
             end = in_a_month(leaving.wishes.zone or to.zone, now)
-            await asyncio.to_thread(self._readers.pause, leaving.subscriber_id, {to.slug: end}, now)
+            await asyncio.to_thread(self._store.pause, leaving.subscriber_id, {to.slug: end}, now)
             text = gettext_noop(
                 "Nothing comes for a month; what is published meanwhile comes after it."
             )
@@ -172,27 +154,27 @@ class Subscriptions:
         return self._pages.render("service_message.html", heading=to.title, text=said)
 
     async def _return(self, request: Request, leaving: Leaving, to: Newsletter) -> Response:
-        assert self._readers is not None  # there is a `leaving`
         now = self._clock()
         words = agreement(
             to,
             leaving.wishes,
-            await asyncio.to_thread(self._readers.categories),
+            await asyncio.to_thread(self._store.categories),
             self._pages.locale,
         )
         record = consent(HOW_RETURNED, client_of(request), words, now)
-        if await asyncio.to_thread(self._readers.join, leaving.subscriber_id, to.slug, record, now):
+        if await asyncio.to_thread(self._store.join, leaving.subscriber_id, to.slug, record, now):
             log.info("came back", newsletter=to.slug, subscriber=leaving.subscriber_id)
         return self._pages.render("confirm_done.html", titles=[to.title])
 
-    def _left(self, title: str, leaving: Leaving | None) -> Response:
-        may_return = leaving is not None and leaving.may_return
-        return self._pages.render("unsubscribe_done.html", title=title, may_return=may_return)
+    def _left(self, leaving: Leaving | None) -> Response:
+        return self._pages.render(
+            "unsubscribe_done.html",
+            title=leaving.title if leaving else "",
+            may_return=leaving is not None and leaving.may_return,
+        )
 
     async def _leaving(self, subscription: int) -> Leaving | None:
-        if self._readers is None:
-            return None
-        return await asyncio.to_thread(self._readers.leaving, subscription)
+        return await asyncio.to_thread(self._store.leaving, subscription)
 
     def _choose_url(self, request: Request, leaving: Leaving) -> str:
         """Whoever has this link can leave, and so may choose; no more than that."""
@@ -213,8 +195,8 @@ class Subscriptions:
                 return None
 
 
-def _gets_it(leaving: Leaving | None) -> bool:
-    return leaving is not None and leaving.state is SubscriptionState.CONFIRMED
+def _gets_it(leaving: Leaving) -> bool:
+    return leaving.state is SubscriptionState.CONFIRMED
 
 
 def _can_be_weekly(leaving: Leaving, to: Newsletter) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from publisher import settings
 from publisher.app import App
+from publisher.readerstore import ReaderStore
 from publisher.web.app import create_app
 from publisher.web.server import Server, bind
 from publisher.webstore import WebStore
@@ -13,12 +14,11 @@ from publisher.webstore import WebStore
 
 def main(config: Path, port: int) -> None:
     app = App(settings.load(config, {}))
-    store = WebStore(app.db)
     served = create_app(
         site=app.site,
         feeds=app.output.directory,
-        store=store,
-        past=store,
+        store=ReaderStore(app.db, {}, app.suppression_key),
+        past=WebStore(app.db),
         keys=app.keys.all,
         clock=app.clock,
         ready=lambda: None,

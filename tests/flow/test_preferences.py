@@ -13,11 +13,15 @@ from sqlalchemy import select
 from publisher.core.identity import address_hash
 from publisher.core.model import Cadence
 from publisher.core.tokens import Purpose, sign
+from publisher.errors import TransientError
 from publisher.kit import resources
 from publisher.kit.secret import SigningKeys
-from publisher.store import subscribers
+from publisher.readerstore import ReaderStore
+from publisher.store import notices, subscribers
 from publisher.store.subscribers import Subscriber, Subscription
 from publisher.store.tables import bounce, delivery, subscriber, suppression
+from publisher.web.app import create_app
+from publisher.webstore import WebStore
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.smtp import SmtpServer
 from tests.flow.test_signup import (
@@ -302,6 +306,57 @@ async def test_who_left_gets_one_goodbye_and_finds_the_way_back(
     await web.post(way_back, confirm="yes")
     await deliver(room)
     assert len(server.to(ADA)) == 2
+
+
+async def test_leaving_and_its_goodbye_are_kept_together_or_not_at_all(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> bool:
+        raise TransientError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notices, "enqueue", fails)
+        assert (await visitor(room).post(leaving(room), confirm="yes")).status_code == 503
+    assert states_of(room) == ["confirmed"]
+    await visitor(room).post(leaving(room), confirm="yes")
+    assert states_of(room) == ["unsubscribed"]
+    with room.app.db.read() as conn:
+        assert notices.counts(conn) == {"pending": 1}
+
+
+async def test_whom_the_operator_takes_off_the_list_gets_no_goodbye(room: Newsroom) -> None:
+    room.site.call("subscribers", "unsubscribe", ADA, "--newsletter", "daily")
+    assert states_of(room) == ["unsubscribed"]
+    with room.app.db.read() as conn:
+        assert notices.counts(conn) == {}
+
+
+async def test_where_there_are_no_newsletters_any_more_one_can_still_leave(
+    room: Newsroom,
+) -> None:
+    app, path = room.app, leaving(room)
+    web = Visitor(
+        create_app(
+            site=app.site,
+            feeds=app.output.directory,
+            store=ReaderStore(app.db, {}, app.suppression_key),
+            past=WebStore(app.db),
+            keys=app.keys.all,
+            clock=room.clock,
+            ready=lambda: None,
+        )
+    )
+    page = await web.get(path)
+    assert heading(page).startswith("Unsubscribe from")
+    assert "The Daily" in page.text
+    done = await web.post(path, confirm="yes")
+    for answer in (done, await web.get(path)):
+        assert heading(answer).startswith("You are unsubscribed from")
+        assert "The Daily" in answer.text
+    assert "Subscribe again" not in done.text
+    assert states_of(room) == ["unsubscribed"]
+    with app.db.read() as conn:
+        assert notices.counts(conn) == {}
 
 
 def states_of(room: Newsroom) -> list[str]:

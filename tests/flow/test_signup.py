@@ -24,7 +24,7 @@ from publisher.store import notices, subscribers
 from publisher.store.tables import metadata, subscriber, subscription
 from publisher.web.app import Subscribing, create_app
 from publisher.web.limits import Limits
-from publisher.webstore import Editions, SignUps, WebStore
+from publisher.webstore import Editions, WebStore
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
 from tests.flow.smtp import Mail, SmtpServer
@@ -88,21 +88,21 @@ def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
 
 
 def visitor(room: Newsroom, limits: Limits = UNLIMITED, host: str = "192.0.2.1") -> Visitor:
-    app, store = room.app, WebStore(room.app.db)
+    app = room.app
+    readers = ReaderStore(app.db, app.newsletters, app.suppression_key)
     return Visitor(
         create_app(
             site=app.site,
             feeds=app.output.directory,
-            store=store,
-            past=store,
+            store=readers,
+            past=WebStore(app.db),
             editions=Editions(app.db, app.renderer, app.site, room.clock),
             keys=app.keys.all,
             clock=room.clock,
             ready=lambda: None,
             subscribing=Subscribing(
                 newsletters=app.newsletters,
-                store=SignUps(app.db, app.newsletters, app.suppression_key),
-                readers=ReaderStore(app.db, app.newsletters, app.suppression_key),
+                store=readers,
                 api_token=TOKEN,
                 limits=limits,
             ),
@@ -256,13 +256,13 @@ def test_over_real_sockets_by_the_daemon(tmp_path: Path, server: SmtpServer) -> 
 
 
 async def test_a_feeds_only_site_has_no_sign_up(room: Newsroom) -> None:
-    app, store = room.app, WebStore(room.app.db)
+    app = room.app
     web = Visitor(
         create_app(
             site=app.site,
             feeds=app.output.directory,
-            store=store,
-            past=store,
+            store=ReaderStore(app.db, {}, app.suppression_key),
+            past=WebStore(app.db),
             keys=app.keys.all,
             clock=room.clock,
             ready=lambda: None,

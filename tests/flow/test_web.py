@@ -19,8 +19,10 @@ import pytest
 import pytest_asyncio
 from starlette.types import Message, Send
 
-from publisher.core.model import Site
+from publisher.core.model import Site, SubscriptionState
+from publisher.core.preferences import Leaving
 from publisher.core.tokens import Purpose, sign
+from publisher.core.wishes import Wishes
 from publisher.errors import ConfigurationError, NotFoundError, TransientError
 from publisher.web.app import create_app
 from publisher.web.files import FeedFiles
@@ -42,11 +44,22 @@ class Store:
     threads: set[int] = field(default_factory=set)
     broken: bool = False
 
-    def subscription_title(self, subscription_id: int) -> str | None:
+    def leaving(self, subscription_id: int) -> Leaving | None:
         self.threads.add(threading.get_ident())
-        return self.titles.get(subscription_id)
+        if subscription_id not in self.titles:
+            return None
+        has_left = subscription_id in self.left
+        return Leaving(
+            subscriber_id=1,
+            newsletter="daily",
+            title=self.titles[subscription_id],
+            state=SubscriptionState.UNSUBSCRIBED if has_left else SubscriptionState.CONFIRMED,
+            wishes=Wishes(),
+            paused_until=None,
+            may_return=False,
+        )
 
-    def unsubscribe(self, subscription_id: int, *, by: str, at: datetime) -> bool:
+    def leave(self, subscription_id: int, *, by: str, at: datetime) -> bool:
         self.threads.add(threading.get_ident())
         if self.broken:
             raise TransientError("the database is locked")
@@ -700,14 +713,14 @@ async def test_stopping_lets_answers_out_and_does_not_wait_for_the_idle(feeds: P
     started, go_on = threading.Event(), threading.Event()
 
     async with running(feeds) as web:
-        slow = web.store.subscription_title
+        slow = web.store.leaving
 
-        def title(subscription_id: int) -> str | None:
+        def leaving(subscription_id: int) -> Leaving | None:
             started.set()
             go_on.wait(5)
             return slow(subscription_id)
 
-        web.store.subscription_title = title  # type: ignore[method-assign]  # a slow database
+        web.store.leaving = leaving  # type: ignore[method-assign]  # a slow database
         under_way = asyncio.create_task(web.ask(link()))
         await asyncio.to_thread(started.wait, 5)
         idle = socket.create_connection(("127.0.0.1", web.port))
@@ -728,12 +741,12 @@ async def test_an_answer_that_never_comes_is_cut(feeds: Path) -> None:
     started = threading.Event()
     async with running(feeds) as web:
 
-        def stuck(subscription_id: int) -> str | None:
+        def stuck(subscription_id: int) -> Leaving | None:
             started.set()
             go_on.wait(DRAIN_SECONDS + 1.5)
             return None
 
-        web.store.subscription_title = stuck  # type: ignore[method-assign]  # a dead database
+        web.store.leaving = stuck  # type: ignore[method-assign]  # a dead database
         under_way = asyncio.create_task(web.ask(link()))
         await asyncio.to_thread(started.wait, 5)
         begun = time.monotonic()

@@ -21,6 +21,7 @@ from lxml import etree
 from publisher import settings
 from publisher.app import App
 from publisher.core.model import Candidate
+from publisher.readerstore import ReaderStore
 from publisher.sources.port import Document, Unusable
 from publisher.web.app import create_app
 from publisher.web.server import Server, bind
@@ -89,12 +90,11 @@ def served(
     site = Site(folder, port=port, more=f"[feeds]\nentries = {entries}\nhubs = [{hubs}]")
     loaded = settings.load(folder / "config" / "publisher.toml", {})
     app = App(loaded, (lambda: now) if now else lambda: datetime.now(UTC))
-    store = WebStore(app.db)
     web = create_app(
         site=app.site,
         feeds=app.output.directory,
-        store=store,
-        past=store,
+        store=ReaderStore(app.db, {}, app.suppression_key),
+        past=WebStore(app.db),
         keys=app.keys.all,
         clock=app.clock,
         ready=lambda: None,
