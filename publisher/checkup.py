@@ -7,10 +7,12 @@ from functools import partial
 
 from publisher import trial
 from publisher.app import App
+from publisher.core.notice import NoticeKind
 from publisher.core.relay import Relay
 from publisher.delivery.connection import Connection
-from publisher.errors import ConfigurationError, NotFoundError
+from publisher.errors import ConfigurationError, NotFoundError, PermanentError
 from publisher.kit.fetch import fetch
+from publisher.kit.translations import LANGUAGES
 
 
 def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -24,6 +26,9 @@ def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"hub {hub}", partial(_hub, hub)
     for each in app.newsletters.values():
         yield f"newsletter {each.slug}", partial(_newsletter, app, each.slug)
+    if app.newsletters:
+        for kind in NoticeKind:
+            yield f"notice {kind}", partial(_notice, app, kind)
     for relay in app.settings.relays:
         yield f"relay {relay.name}", partial(asyncio.run, _relay(app, relay))
     if app.newsletters and not app.settings.relays:
@@ -65,6 +70,15 @@ def _newsletter(app: App, slug: str) -> str:
     except NotFoundError as error:
         return f"its mail cannot be tried yet: {error}"
     return f"its mail has {len(mail):,} bytes"
+
+
+def _notice(app: App, kind: NoticeKind) -> str:
+    for language in sorted(LANGUAGES):
+        try:
+            trial.notice(app, kind, language)
+        except PermanentError as error:
+            raise PermanentError(f"in language {language}: {error}") from error
+    return f"can be made in {len(LANGUAGES)} languages"
 
 
 async def _relay(app: App, relay: Relay) -> str:

@@ -1,15 +1,23 @@
-"""Trying a newsletter out: its mail as a new reader would get it now, to look at or to send."""
+"""Trying mails out: a newsletter's as a new reader would get it now, and each kind of notice."""
 
 from publisher.app import App
 from publisher.core.addresses import check
 from publisher.core.edition import VariantContent
 from publisher.core.model import EVERYTHING, Newsletter
+from publisher.core.notice import Notice, NoticeContent, NoticeKind
 from publisher.core.outcome import Answer
+from publisher.core.tokens import Purpose
 from publisher.delivery.connection import Connection, Envelope
 from publisher.delivery.message import Recipient, compose, message_id
 from publisher.delivery.message import preview as sample_mail
 from publisher.errors import ConfigurationError, NotFoundError
 from publisher.store import shelf
+
+_LINKS = {
+    NoticeKind.CONFIRM: (Purpose.CONFIRM,),
+    NoticeKind.GOODBYE: (Purpose.UNSUBSCRIBE,),
+    NoticeKind.ADDRESS_CHANGE: (Purpose.ADDRESS,),
+}
 
 
 def preview(app: App, newsletter: Newsletter) -> tuple[bytes, str]:
@@ -19,6 +27,30 @@ def preview(app: App, newsletter: Newsletter) -> tuple[bytes, str]:
     """
     content = _newest(app, newsletter)
     return sample_mail(app.renderer.mail(newsletter, content), content.planned_at)
+
+
+def notice(app: App, kind: NoticeKind, locale: str) -> None:
+    """Make a notice as a reader of this language would get it, of all that it may hold.
+
+    Raises what `newsletters.render` raises.
+    """
+    all_there_are = tuple(app.newsletters)
+    asked = NoticeContent(
+        newsletters=all_there_are,
+        known=all_there_are,
+        links={purpose: [0] for purpose in _LINKS.get(kind, ())},
+    )
+    nothing_new = NoticeContent(known=all_there_are)
+    for content in (asked, nothing_new) if kind is NoticeKind.CONFIRM else (asked,):
+        app.renderer.notice(
+            Notice(
+                kind=kind,
+                address="reader@example.com",
+                locale=locale,
+                content=content,
+                created_at=app.clock(),
+            )
+        )
 
 
 async def send(app: App, newsletter: Newsletter, address: str) -> Answer:

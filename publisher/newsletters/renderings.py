@@ -146,7 +146,7 @@ class Renderer:
         if content is None:
             return
         if content is None or isinstance(content, Notice):
-            self._make(variant_id, NOTICES, lambda: self._notice(content), 0, (), now)
+            self._make(variant_id, NOTICES, lambda: self.notice(content), 0, (), now)
             return
         newsletter = self.newsletters.get(content.newsletter)
         if newsletter is None:
@@ -251,7 +251,9 @@ class Renderer:
             )
         )
 
-    def _notice(self, notice: Notice) -> Rendering:
+    def notice(self, notice: Notice) -> Rendering:
+        """The mail of this notice. Raises what `Press.render` raises."""
+
         def titles(slugs: Sequence[str]) -> tuple[str, ...]:
             return tuple(self.newsletters[each].title for each in slugs if each in self.newsletters)
 

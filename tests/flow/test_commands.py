@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from publisher.__main__ import main
+from publisher.core.notice import NoticeKind
 from publisher.demo.catcher import Catcher
 from publisher.kit.lock import Lock
 from publisher.store.engine import Database
@@ -597,6 +598,7 @@ def test_check(mailing: Shell) -> None:
         "database",
         "feeds",
         "newsletter daily",
+        *(f"notice {kind}" for kind in NoticeKind),
         "signing key",
         "source articles",
     }
@@ -609,6 +611,38 @@ def test_check_says_what_is_wrong_and_what_is_well(shell: Shell) -> None:
     complaints = answer.err.splitlines()
     assert any("articles cannot be read" in line for line in complaints)
     assert any("mail.relays" in line for line in complaints)
+
+
+@pytest.mark.parametrize(
+    ("template", "said", "wrong", "right"),
+    [
+        ("notice-welcome.html", "{{ newsletters|nonsense }}", "welcome", "goodbye"),
+        (
+            "notice-goodbye.txt",
+            "{% if locale == 'ar' %}{{ 1 / 0 }}{% endif %}",
+            "goodbye",
+            "confirm",
+        ),
+        (
+            "notice-confirm.txt",
+            "{% if not newsletters %}{{ 1 / 0 }}{% endif %}",
+            "confirm",
+            "welcome",
+        ),
+    ],
+)
+def test_check_finds_a_broken_template_of_a_notice(
+    mailing: Shell, template: str, said: str, wrong: str, right: str
+) -> None:
+    own = mailing.site.folder / "templates" / "email"
+    own.mkdir(parents=True)
+    (own / template).write_text(said)
+    answer = mailing("check", status=1)
+    [complaint] = answer.err.splitlines()
+    assert f"notice {wrong}: " in complaint
+    assert template in complaint
+    assert ("in language ar: " in complaint) == ("1 / 0" in said)
+    assert f"ok    notice {right}: can be made in 6 languages" in answer.lines
 
 
 def test_check_misses_a_signing_key_that_mails_need(mailing: Shell) -> None:
