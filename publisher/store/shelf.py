@@ -243,8 +243,7 @@ def _place(slug: str | None) -> ColumnElement[int]:
 
 
 def _lowest(conn: Connection, slug: str | None) -> int | None:
-    statement = select(func.min(membership.c.place)).where(membership.c.category == slug)
-    lowest: int | None = conn.execute(statement).scalar()
+    lowest: int | None = conn.execute(_with_places(slug, func.min(_place(slug)))).scalar()
     return lowest
 
 

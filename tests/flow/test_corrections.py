@@ -178,3 +178,30 @@ def test_the_operator_withdraws_with_a_note_and_its_readers_find_it_without_a_de
         assert "It does &lt;not&gt; open." in shown
         assert f"/articles/{ford}/" in shown
         assert f"/articles/{weir['slug']}/" not in shown
+
+
+def test_what_was_away_while_mails_went_out_comes_later_unless_it_is_too_old_by_then(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    room.join("ada")
+    room.publish("Weir", "It opens.")
+    room.publish("Mill", "It is sold.")
+    date = room.now.isoformat()
+    for name, title, text in (("1.md", "Weir", "It opens."), ("2.md", "Mill", "It is sold.")):
+        edit(room, name, title, text, withdrawn="true", date=date)
+    room.publish("Ford", "It is deep.")
+    room.plan()
+    room.deliver()
+    assert mail(server, "ada") == ["(Ford, It is deep.)"]
+    room.wait(days=10)
+    edit(room, "1.md", "Weir", "It opens.", date=date)
+    room.app.make_public()
+    room.plan()
+    room.deliver()
+    assert mail(server, "ada") == ["(Weir, It opens.)"]
+    room.wait(days=10)
+    edit(room, "2.md", "Mill", "It is sold.", date=date)
+    room.app.make_public()
+    assert room.plan() == 0
+    listed = json.loads(room.site.call("articles", "list", "--json"))
+    assert [each["title"] for each in listed] == ["Weir", "Ford", "Mill"]

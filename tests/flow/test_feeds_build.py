@@ -22,7 +22,7 @@ from publisher.feeds.build import Built, Output, build
 from publisher.feeds.rss import rss
 from publisher.kit import translations
 from publisher.kit.resources import folder
-from publisher.store import naming, shelf
+from publisher.store import articles, naming, publication, shelf
 from publisher.store.tables import article, category, counter, membership, metadata
 
 
@@ -516,6 +516,20 @@ def test_an_old_article_that_changes_or_goes_moves_the_pages_from_its_own_on(pap
     paper.build()
     wanted.remove("About a50")
     assert archive(paper) == ["About a50", "About a10", *wanted]
+
+
+def test_an_article_that_was_missed_while_it_was_away_comes_back_on_top(paper):
+    for number in range(1, 64):
+        paper.publish(f"a{number:02}", "city")
+    paper.build()
+    gone = paper.articles["a05"].id
+    articles.withdraw(paper.conn, [gone], by="source", now=DAWN)
+    paper.conn.execute(update(article).where(article.c.id == gone).values(missed=True))
+    articles.revive(paper.conn, gone, too_old=False)
+    publication.publish_due(paper.conn, now=DAWN + timedelta(days=30))
+    paper.build()  # the first since
+    wanted = [5, *(number for number in range(63, 0, -1) if number != 5)]
+    assert archive(paper) == archive(paper, "all") == [f"About a{n:02}" for n in wanted]
 
 
 def test_articles_of_an_import_go_below_all_others(paper):
