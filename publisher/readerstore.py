@@ -1,7 +1,6 @@
-"""What signing up and readers' own pages ask of the store, each in one short transaction."""
+"""What a reader's own pages ask of the store, each in a short transaction of its own."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -10,12 +9,10 @@ import structlog
 from sqlalchemy import Connection
 
 from publisher.core.addresses import normalise
-from publisher.core.delivery import CHECK_HOLDS
 from publisher.core.identity import address_hash
-from publisher.core.model import MAILABLE_STATES, Newsletter, SubscriberState, SubscriptionState
+from publisher.core.model import MAILABLE_STATES, SubscriberState, SubscriptionState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_GOODBYE_IN, ChangeLink, Chosen, Leaving, Own
-from publisher.core.signup import SignUp, Standing
 from publisher.core.tokens import Purpose
 from publisher.core.wishes import Wishes
 from publisher.errors import TransientError
@@ -25,74 +22,18 @@ from publisher.store import (
     last_look,
     newsletters,
     notices,
-    shelf,
-    signups,
     story,
     subscribers,
-    suppressions,
 )
-from publisher.store.engine import Database
+from publisher.webstore import SignUps, wait_for_answers
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderStore:
+class ReaderStore(SignUps):
     """Satisfies the Protocols of `web.app.Subscribing`; called off the event loop, from several
     threads."""
-
-    db: Database
-    newsletters: Mapping[str, Newsletter]
-    key: bytes
-    """Hashes addresses."""
-
-    def categories(self) -> Mapping[str, str]:
-        """Titles by slug, of all that there are."""
-        with self.db.read() as conn:
-            return {each.slug: each.title for each in shelf.categories(conn)}
-
-    def ask(self, asked: SignUp, at: datetime) -> None:
-        """Notes it and has the owner of the address asked; the same work whoever that is."""
-        with self.db.write() as conn:
-            signups.ask(conn, asked, self.key, at)
-
-    def add(self, agreed: SignUp, at: datetime) -> None:
-        """Subscribes at once one who agreed elsewhere, by the operator's word.
-
-        Raises PermanentError for one who wanted to be forgotten.
-        """
-        with self.db.write() as conn:
-            suppressions.refuse_erased(conn, agreed.address, self.key)
-            reader = subscribers.ensure(
-                conn,
-                agreed.address,
-                name=agreed.name,
-                zone=agreed.zone,
-                locale=agreed.locale,
-                now=at,
-            )
-            for slug, wishes in agreed.wishes.items():
-                to = self.newsletters[slug]
-                subscribers.subscribe(conn, reader.id, to, wishes, consent=agreed.consent, now=at)
-
-    def standing(self, subscriber_id: int, asked_at: datetime) -> Standing | None:
-        """What a link to confirm finds; None where its reader is no more."""
-        with self.db.read() as conn:
-            return signups.standing(conn, subscriber_id, asked_at)
-
-    def confirm(
-        self,
-        subscriber_id: int,
-        asked_at: datetime,
-        chosen: Mapping[str, Mapping[str, str]],
-        at: datetime,
-    ) -> Sequence[str]:
-        """Begins what was chosen, each with what its record is to say; the slugs of those that
-        began."""
-        with self.db.write() as conn:
-            return signups.confirm(
-                conn, subscriber_id, asked_at, chosen, self.newsletters, self.key, at
-            )
 
     def own(self, subscriber_id: int) -> Own | None:
         """What a reader's page shows; None where the reader is no more."""
@@ -171,8 +112,30 @@ class ReaderStore:
             ended = subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
             if ended and by != "operator":
                 self._say_goodbye(conn, subscription_id, at)
-        _wait_for_answers(partial(self._is_in_flight, last_look.is_in_flight, subscription_id))
+        wait_for_answers(lambda: self._has_in_flight([subscription_id]))
         return ended
+
+    def _say_goodbye(self, conn: Connection, subscription_id: int, at: datetime) -> None:
+        known = subscribers.now_of(conn, subscription_id)
+        reader = subscribers.by_id(conn, known.subscriber_id) if known else None
+        if known is None or reader is None or reader.state not in MAILABLE_STATES:
+            return
+        if known.newsletter not in self.newsletters:
+            return  # nothing to come back to
+        notices.enqueue(
+            conn,
+            NoticeKind.GOODBYE,
+            reader.address,
+            address_hash(normalise(reader.address), self.key),
+            reader.locale,
+            NoticeContent(
+                newsletters=(known.newsletter,),
+                links={Purpose.UNSUBSCRIBE.value: [known.id]},
+            ),
+            at,
+            within=ONE_GOODBYE_IN,
+            subscriber_id=reader.id,
+        )
 
     def leaving(self, subscription_id: int) -> Leaving | None:
         """What a link to leave finds; None where there is no such subscription (any more)."""
@@ -236,7 +199,7 @@ class ReaderStore:
             texts = erasing.erase(conn, subscriber_id, self.key, at)
         if not texts:
             return False
-        _wait_for_answers(partial(self._is_in_flight, erasing.is_in_flight, subscriber_id))
+        wait_for_answers(partial(self._is_in_flight, subscriber_id))
         try:
             is_clean = self.db.scrub(texts)
         except TransientError:
@@ -249,36 +212,10 @@ class ReaderStore:
             )
         return True
 
-    def _say_goodbye(self, conn: Connection, subscription_id: int, at: datetime) -> None:
-        known = subscribers.now_of(conn, subscription_id)
-        reader = subscribers.by_id(conn, known.subscriber_id) if known else None
-        if known is None or reader is None or reader.state not in MAILABLE_STATES:
-            return
-        if known.newsletter not in self.newsletters:
-            return  # nothing to come back to
-        notices.enqueue(
-            conn,
-            NoticeKind.GOODBYE,
-            reader.address,
-            address_hash(normalise(reader.address), self.key),
-            reader.locale,
-            NoticeContent(
-                newsletters=(known.newsletter,),
-                links={Purpose.UNSUBSCRIBE.value: [known.id]},
-            ),
-            at,
-            within=ONE_GOODBYE_IN,
-            subscriber_id=reader.id,
-        )
-
-    def _is_in_flight(self, look: Callable[[Connection, int], bool], its_id: int) -> bool:
+    def _has_in_flight(self, subscription_ids: Sequence[int]) -> bool:
         with self.db.read() as conn:
-            return look(conn, its_id)
+            return any(last_look.is_in_flight(conn, each) for each in subscription_ids)
 
-
-def _wait_for_answers(is_in_flight: Callable[[], bool]) -> None:
-    """Wait for mails that a worker had looked up before something ended them; for as long as such a
-    look holds, since then none begins any more."""
-    over = time.monotonic() + CHECK_HOLDS
-    while time.monotonic() < over and is_in_flight():
-        time.sleep(0.02)
+    def _is_in_flight(self, subscriber_id: int) -> bool:
+        with self.db.read() as conn:
+            return erasing.is_in_flight(conn, subscriber_id)

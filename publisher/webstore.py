@@ -1,12 +1,14 @@
-"""What public pages ask of the store: former addresses, editions, and whether all works."""
+"""What the web side asks of the store, each in a short transaction of its own."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from publisher.core.model import Site
+from publisher.core.delivery import CHECK_HOLDS
+from publisher.core.model import Newsletter, Site
+from publisher.core.signup import SignUp, Standing
 from publisher.errors import TransientError
 from publisher.newsletters.page import page
 from publisher.newsletters.renderings import Renderer
@@ -14,6 +16,10 @@ from publisher.store import (
     articles,
     category_settings,
     renderings,
+    shelf,
+    signups,
+    subscribers,
+    suppressions,
 )
 from publisher.store.engine import Database, touch
 
@@ -40,6 +46,72 @@ class WebStore:
         """Whether the category was given up."""
         with self.db.read() as conn:
             return category_settings.is_retired(conn, category_slug)
+
+
+def wait_for_answers(is_in_flight: Callable[[], bool]) -> None:
+    """Wait for mails that a worker had looked up before something ended them; for as long as such a
+    look holds, since then none begins any more."""
+    over = time.monotonic() + CHECK_HOLDS
+    while time.monotonic() < over and is_in_flight():
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class SignUps:
+    """What signing up asks of the store; called off the event loop, from several threads."""
+
+    db: Database
+    newsletters: Mapping[str, Newsletter]
+    key: bytes
+    """Hashes addresses."""
+
+    def categories(self) -> Mapping[str, str]:
+        """Titles by slug, of all that there are."""
+        with self.db.read() as conn:
+            return {each.slug: each.title for each in shelf.categories(conn)}
+
+    def ask(self, asked: SignUp, at: datetime) -> None:
+        """Notes it and has the owner of the address asked; the same work whoever that is."""
+        with self.db.write() as conn:
+            signups.ask(conn, asked, self.key, at)
+
+    def add(self, agreed: SignUp, at: datetime) -> None:
+        """Subscribes at once one who agreed elsewhere, by the operator's word.
+
+        Raises PermanentError for one who wanted to be forgotten.
+        """
+        with self.db.write() as conn:
+            suppressions.refuse_erased(conn, agreed.address, self.key)
+            reader = subscribers.ensure(
+                conn,
+                agreed.address,
+                name=agreed.name,
+                zone=agreed.zone,
+                locale=agreed.locale,
+                now=at,
+            )
+            for slug, wishes in agreed.wishes.items():
+                to = self.newsletters[slug]
+                subscribers.subscribe(conn, reader.id, to, wishes, consent=agreed.consent, now=at)
+
+    def standing(self, subscriber_id: int, asked_at: datetime) -> Standing | None:
+        """What a link to confirm finds; None where its reader is no more."""
+        with self.db.read() as conn:
+            return signups.standing(conn, subscriber_id, asked_at)
+
+    def confirm(
+        self,
+        subscriber_id: int,
+        asked_at: datetime,
+        chosen: Mapping[str, Mapping[str, str]],
+        at: datetime,
+    ) -> Sequence[str]:
+        """Begins what was chosen, each with what its record is to say; the slugs of those that
+        began."""
+        with self.db.write() as conn:
+            return signups.confirm(
+                conn, subscriber_id, asked_at, chosen, self.newsletters, self.key, at
+            )
 
 
 @dataclass(frozen=True, slots=True)
