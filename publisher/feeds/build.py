@@ -1,8 +1,7 @@
 """Makes the feeds folder agree with what is public, touching only the files that change."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +20,19 @@ from publisher.feeds.documents import FORMATS, Documents
 from publisher.feeds.feed import Entry, Feed, Naming, entry_of, feed_of, left_out
 from publisher.feeds.front import front
 from publisher.feeds.manifest import Manifest, Record
+from publisher.feeds.navigation import MOST, Navigation
 from publisher.feeds.opml import opml
+from publisher.feeds.output_folder import OutputFolder
 from publisher.feeds.pages import Family, Link, Pages
 from publisher.feeds.port import Shelf
 from publisher.feeds.tree import Tree
 from publisher.kit import translations
-from publisher.kit.files import inside, locked, remove_with_gzip, write_if_changed, write_with_gzip
+from publisher.kit.files import locked
 from publisher.kit.resources import folder
 
 _log = structlog.get_logger()
 
 _PAGES = ("index.html", "follow/index.html")
-_NAV = 10  # sections that fit beside each other at the top of a page
 _PACKED = {".css", ".svg", ".txt"}  # what else lies in static/ is compressed as it is
 
 
@@ -82,13 +82,13 @@ class _Build:
         self._conn = conn
         self._shelf = shelf
         self._site = output.site
-        self._root = output.directory
+        self._folder = OutputFolder(output.directory)
         host, year = shelf.naming(conn)
         self._naming = Naming(host=host, year=year)
         self._entries = output.entries
         self._hubs = output.hubs
         self._subscribe = output.subscribe
-        self._folders = (*output.templates, folder("templates/web"))
+        self._templates = (*output.templates, folder("templates/web"))
         self._head = shelf.head(conn)
         self._categories = {each.slug: each for each in shelf.categories(conn)}
         self._titles = {slug: clean_line(each.title) for slug, each in self._categories.items()}
@@ -99,7 +99,6 @@ class _Build:
         self._abouts[ALL] = ""
         self._then = self._remembered()
         self._problems: list[tuple[str, str]] = []
-        self._written = 0
         self._article_pages = 0
 
     def run(self) -> Built:
@@ -113,28 +112,28 @@ class _Build:
         with self._set_apart("index"):
             self._front()
         manifest.save(
-            self._root,
+            self._folder.root,
             Manifest(
                 fingerprint=self._then.fingerprint,
                 head=self._then.head if self._problems else self._head,
-                article_pages=_folders_in(self._root / "articles"),
+                article_pages=self._folder.folders_in("articles"),
                 categories=records,
             ),
         )
         return Built(
             feeds=len(self._categories) + 1,
             pages=self._article_pages,
-            written=self._written,
+            written=self._folder.written,
             problems=tuple(self._problems),
         )
 
     def _remembered(self) -> Manifest:
         """What was built before, as far as it still holds."""
-        files = manifest.mark_of_files(self._folders)
+        files = manifest.mark_of_files(self._templates)
         kept = (self._site, self._naming, self._entries, self._hubs, self._subscribe)
         facts = (__version__, *kept, archive.PAGE, files, translations.fingerprint())
         fingerprint = manifest.mark(*facts)
-        then = manifest.load(self._root, fingerprint)
+        then = manifest.load(self._folder.root, fingerprint)
         # A category's title stands on pages of articles too, and with their entries in other
         # categories. A new category stands on none yet.
         renamed = any(
@@ -156,7 +155,7 @@ class _Build:
 
     @cached_property
     def _pages(self) -> Pages:
-        return Pages(self._site, self._folders, self._subscribe)
+        return Pages(self._site, self._templates, self._subscribe)
 
     @cached_property
     def _sizes(self) -> Mapping[str, int]:
@@ -168,42 +167,25 @@ class _Build:
             sizes[slug] = then.count if then and known else self._shelf.count(self._conn, slug)
         return sizes
 
-    def _largest(self, categories: Sequence[Category], limit: int) -> list[Category]:
-        return sorted(categories, key=lambda each: (-self._sizes[each.slug], each.slug))[:limit]
-
     @cached_property
-    def _top_sections(self) -> list[Category]:
-        """The largest, by title."""
-        largest = self._largest(self._tree.sections, _NAV)
-        return [each for each in self._tree.sections if each in largest]
+    def _navigation(self) -> Navigation:
+        return Navigation(self._tree, self._sizes)
 
     def _nav(self, category: Category | None = None) -> list[Link]:
-        """The sections at the top of a page, that in which `category` stands among them."""
-        shown = self._top_sections
-        if category:
-            own = [*self._tree.above(category), category][0]
-            shown = shown if own in shown else [*shown, own]
-        return [self._pages.link(each) for each in shown]
-
-    def _around(self, category: Category | None) -> str:
-        """A mark of the categories that the first page of one names beside itself."""
-        others = [self._top_sections]
-        if category:
-            others += [self._tree.above(category), self._tree.below(category)]
-        return manifest.mark(*([each.slug for each in some] for some in others))
+        return [self._pages.link(each) for each in self._navigation.sections(category)]
 
     def _static(self) -> None:
         """The style sheet and the like; of two of a name the operator's."""
         found: dict[str, Path] = {}
-        for each in reversed(self._folders):
+        for each in reversed(self._templates):
             found |= {path.name: path for path in each.glob("static/*") if path.is_file()}
         for name, path in sorted(found.items()):
-            self._write(path.read_bytes(), "static", name, packed=path.suffix in _PACKED)
+            self._folder.write(path.read_bytes(), "static", name, packed=path.suffix in _PACKED)
 
     def _articles(self) -> None:
         """The pages of articles that have no address of their own; those of the withdrawn go."""
         since = self._then.head
-        if _folders_in(self._root / "articles") < self._then.article_pages:
+        if self._folder.folders_in("articles") < self._then.article_pages:
             since = -1
         for batch in self._shelf.changed_since(self._conn, since):
             for article in batch:
@@ -211,18 +193,16 @@ class _Build:
                     self._article(article)
 
     def _article(self, article: Article) -> None:
-        path = inside(self._root, "articles", article.slug, "index.html")
+        path = ("articles", article.slug, "index.html")
         if article.withdrawn_at is None and (unfit := left_out(article)):
             _log.warning("left out of the feeds", article=article.slug, what=unfit)
         if article.withdrawn_at is not None or not has_own_page(article):
-            before = self._written
-            self._written += remove_with_gzip(path)
-            self._article_pages += self._written > before
+            self._article_pages += self._folder.remove(*path)
             return
         standing = (self._categories.get(slug) for slug in article.categories)
         categories = [category for category in standing if category]
-        page = self._pages.article(self._entry(article), categories, categories[:_NAV])
-        self._write(page, "articles", article.slug, "index.html")
+        page = self._pages.article(self._entry(article), categories, categories[:MOST])
+        self._folder.write(page, *path)
         self._article_pages += 1
 
     def _category(self, slug: str, category: Category | None) -> Record:
@@ -231,7 +211,7 @@ class _Build:
         then = self._then.categories.get(slug)
         if then and not self._there(slug, then):
             then = None
-        around = self._around(category)
+        around = self._navigation.mark(category)
         if then and then.change == change and then.around == around:
             return then
         key = category.slug if category else None
@@ -250,8 +230,8 @@ class _Build:
         page = self._pages.category(
             category, self._family(category), entries[:index], months=months
         )
-        self._write(page, slug, "index.html")
-        self._write(self._pages.follow(category), slug, "follow", "index.html")
+        self._folder.write(page, slug, "index.html")
+        self._folder.write(self._pages.follow(category), slug, "follow", "index.html")
         self._remove_pages(slug, last)
         about = self._abouts[slug]
         return Record(
@@ -269,7 +249,7 @@ class _Build:
         """In every format; a hash of each file."""
         files = {name: made(feed) for name, made in FORMATS.items()}
         for name, data in files.items():
-            self._write(data, *folders, name)
+            self._folder.write(data, *folders, name)
         return {name: manifest.mark_of_bytes(data) for name, data in files.items()}
 
     def _family(self, category: Category | None) -> Family:
@@ -305,40 +285,34 @@ class _Build:
         for number, articles in zip(numbers, batches, strict=False):  # the rest is on the index
             entries = [self._entry(article) for article in reversed(articles)]
             page = self._pages.archive_page(category, entries, number, last)
-            self._write(page, slug, "page", str(number), "index.html")
+            self._folder.write(page, slug, "page", str(number), "index.html")
             moments = (entry.published for entry in entries)
             months.append(archive.months_on(moments, self._site.zone))
         return months
 
     def _remove_pages(self, slug: str, last: int) -> None:
-        with suppress(FileNotFoundError):
-            for each in list(inside(self._root, slug, "page").iterdir()):
-                if each.name.isdecimal() and int(each.name) > last:
-                    path = inside(self._root, slug, "page", each.name, "index.html")
-                    self._written += remove_with_gzip(path)
+        for name in self._folder.names_in(slug, "page"):
+            if name.isdecimal() and int(name) > last:
+                self._folder.remove(slug, "page", name, "index.html")
 
     def _front(self) -> None:
         """The front page and the list of feeds."""
-        if self._then.head == self._head and self._all_there("index.html", "feeds.opml"):
+        if self._then.head == self._head and self._folder.has("index.html", "feeds.opml"):
             return
         everything = self._tree.by_title
-        chosen = front(self._conn, self._shelf, self._largest(everything, len(everything)))
+        chosen = front(self._conn, self._shelf, self._navigation.by_size(everything))
         page = self._pages.front(
             self._tree.branches(),
             self._nav(),
             list(map(self._entry, chosen.top)),
             [(category, list(map(self._entry, fresh))) for category, fresh in chosen.sections],
         )
-        self._write(page, "index.html")
+        self._folder.write(page, "index.html")
         feeds = [feed_of(self._site, self._naming, each, ()) for each in (None, *everything)]
-        self._write(opml(clean_line(self._site.title), feeds), "feeds.opml")
+        self._folder.write(opml(clean_line(self._site.title), feeds), "feeds.opml")
 
     def _entry(self, article: Article) -> Entry:
         return entry_of(article, self._site, self._titles)
-
-    def _write(self, data: bytes, *parts: str, packed: bool = True) -> None:
-        path = inside(self._root, *parts)
-        self._written += write_with_gzip(path, data) if packed else write_if_changed(path, data)
 
     def _there(self, slug: str, then: Record) -> bool:
         pages = (f"{slug}/page/{number}/index.html" for number in range(1, then.last + 1))
@@ -348,10 +322,7 @@ class _Build:
             for number in range(1, then.archives + 1)
             for name in FORMATS
         )
-        return self._all_there(*feeds, *pages, *archives)
-
-    def _all_there(self, *names: str) -> bool:
-        return all((self._root / each).is_file() for name in names for each in (name, f"{name}.gz"))
+        return self._folder.has(*feeds, *pages, *archives)
 
     @contextmanager
     def _set_apart(self, what: str) -> Iterator[None]:
@@ -363,9 +334,3 @@ class _Build:
         except Exception as error:
             _log.exception("feed not built", feed=what)
             self._problems.append((what, str(error) or type(error).__name__))
-
-
-def _folders_in(path: Path) -> int:
-    with suppress(FileNotFoundError):
-        return sum(1 for each in os.scandir(path) if each.is_dir())
-    return 0
