@@ -16,13 +16,14 @@ import typer
 
 import publisher
 from publisher import settings
-from publisher.app import App, utc_now
+from publisher.app import App
 from publisher.cli.output import complain, counted, say
 from publisher.core.wishes import Wishes
 from publisher.demo import inbox, samples
 from publisher.demo.catcher import Catcher, free_port
 from publisher.demo.folder import emptied
 from publisher.errors import ConfigurationError, TransientError
+from publisher.feedapp import utc_now
 from publisher.kit import log
 from publisher.store import shelf, status, subscribers
 from publisher.web.server import Server, bind
