@@ -237,7 +237,32 @@ class Once(RuleBasedStateMachine):
     @precondition(lambda self: self.categories)
     @rule(data=st.data(), noted=st.booleans())
     def an_article_is_withdrawn(self, data: st.DataObject, noted: bool) -> None:
-        title = data.draw(st.sampled_from(sorted(self.categories)))
+        self.withdraw(data.draw(st.sampled_from(sorted(self.categories))), noted)
+
+    @precondition(lambda self: self.away)
+    @rule(data=st.data(), noted=st.booleans(), at_once=st.booleans())
+    def an_article_returns(self, data: st.DataObject, noted: bool, at_once: bool) -> None:
+        """Public `at_once`, or not until the next is made public."""
+        self.bring_back(data.draw(st.sampled_from(sorted(self.away))), noted)
+        if at_once:
+            self.world.make_public()
+
+    @precondition(lambda self: self.categories.keys() - self.away)
+    @rule(data=st.data(), noted=st.booleans(), newsletter=newsletters, mails_first=st.booleans())
+    def an_article_is_away_for_a_while(
+        self, data: st.DataObject, noted: bool, newsletter: Newsletter, mails_first: bool
+    ) -> None:
+        """In which mails go out, or editions are planned."""
+        title = data.draw(st.sampled_from(sorted(self.categories.keys() - self.away)[-3:]))
+        self.withdraw(title, noted)
+        if mails_first:
+            self.all_goes_out()
+        else:
+            self.world.planner.plan_now(newsletter.slug, self.world.now)
+        self.bring_back(title, noted)
+        self.world.make_public()
+
+    def withdraw(self, title: str, noted: bool) -> None:
         article_id = self.world.ids[title]
         corrections = {article_id: self.another_note(title)} if noted else {}
         with self.world.db.write() as conn:
@@ -248,17 +273,11 @@ class Once(RuleBasedStateMachine):
         self.suspended |= {each for each in self.owed if each[2] == title}
         self.owed -= self.suspended
 
-    @precondition(lambda self: self.away)
-    @rule(data=st.data(), noted=st.booleans(), at_once=st.booleans())
-    def an_article_returns(self, data: st.DataObject, noted: bool, at_once: bool) -> None:
-        """Public `at_once`, or not until the next is made public."""
-        title = data.draw(st.sampled_from(sorted(self.away)))
+    def bring_back(self, title: str, noted: bool) -> None:
         with self.world.db.write() as conn:
             articles.revive(conn, self.world.ids[title], too_old=False)
         if noted:
             self.revise(title)
-        if at_once:
-            self.world.make_public()
         self.away.remove(title)
         self.owed |= {each for each in self.suspended if each[2] == title}
         self.suspended -= self.owed
@@ -508,6 +527,7 @@ class Once(RuleBasedStateMachine):
                 now = self.notes.get(title, "")
                 assert notes == {now} or (*who, now) in told, (who, title, notes, now)
 
+    @rule()
     def all_goes_out(self) -> None:
         for each in self.mails():
             self.end(each.id, "sent")
