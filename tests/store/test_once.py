@@ -24,6 +24,7 @@ from sqlalchemy import Connection, select, update
 from publisher.core.edition import VariantContent
 from publisher.core.intake import Offered, Version
 from publisher.core.model import EVERYTHING, Cadence, DeliveryState, Newsletter, Rendering
+from publisher.core.selection import choose
 from publisher.newsletters.plan import decided
 from publisher.store import (
     articles,
@@ -141,8 +142,8 @@ class Once(RuleBasedStateMachine):
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         db = new_database(self.kind, Path(folder), self.stack)
         self.world = World(db, newsletters=NEWSLETTERS, chunk=1)
-        self.choices: dict[tuple[str, str], set[str]] = {}
-        """By reader and newsletter."""
+        self.choices: dict[tuple[str, str], dict[str, int]] = {}
+        """By reader and newsletter: what is chosen, and how many articles had come out before."""
         self.categories: dict[str, set[str]] = {}
         """By article."""
         self.owed: set[tuple[str, str, str]] = set()
@@ -160,7 +161,7 @@ class Once(RuleBasedStateMachine):
         for number, name in enumerate(NAMES):
             for each in NEWSLETTERS[: len(NAMES) - number]:  # cy gets nothing from others
                 self.world.subscribe(name, each, categories=[EVERYTHING])
-                self.choices[name, each.slug] = {EVERYTHING}
+                self.choices[name, each.slug] = {EVERYTHING: 0}
 
     def teardown(self) -> None:
         try:
@@ -179,7 +180,9 @@ class Once(RuleBasedStateMachine):
         self.suspended = {each for each in self.suspended if not which(each)}
 
     def concerns(self, who: tuple[str, str], title: str) -> bool:
-        return bool(self.choices[who] & {EVERYTHING, *self.categories[title]})
+        chosen = self.choices[who]
+        slugs = chosen.keys() & {EVERYTHING, *self.categories[title]}
+        return any(int(title) >= chosen[slug] for slug in slugs)
 
     @rule(name=names, to=newsletters, choice=choices, cadence=st.sampled_from(Cadence), zone=zones)
     def a_reader_chooses(
@@ -190,7 +193,7 @@ class Once(RuleBasedStateMachine):
             name, to, categories=sorted(choice), cadence=wanted, zone=zone, at=time(9)
         )
         who = (name, to.slug)
-        self.choices[who] = choice
+        self.choices[who] = choose(sorted(choice), self.choices.get(who), len(self.categories))
         self.no_longer_owed(lambda each: each[:2] == who and not self.concerns(who, each[2]))
 
     @precondition(lambda self: self.choices)
