@@ -47,6 +47,8 @@ class Decision:
     contents: Contents
     moved: Sequence[int]
     """Subscriptions that have been given all up to the edition's end, be it nothing."""
+    moved_from: int | None
+    """The lowest place of theirs before; None where there are none."""
 
 
 def decide(
@@ -70,6 +72,7 @@ def decide(
         groups[_group(reader, given.get(reader.subscriber_id, frozenset()))].append(reader)
     contents: dict[Content, list[Reader]] = defaultdict(list)
     moved: list[int] = []
+    places: list[int] = []
     for group, members in groups.items():
         article_ids = select(items, edition.choice, group, edition.upto_seq)
         # An immediate reader whom nothing concerned keeps their place for a while: finding out
@@ -77,13 +80,14 @@ def decide(
         behind = edition.upto_seq - group.after_seq
         if article_ids or edition.cadence is not Cadence.IMMEDIATE or behind > FAR_BEHIND:
             moved.extend(reader.subscription_id for reader in members)
+            places.append(group.after_seq)
         if article_ids or mail_empty:
             for notes, alike in _by_notes(members, corrected).items():
                 content = Content(
                     article_ids=article_ids, correction_ids=notes, locale=group.locale
                 )
                 contents[content].extend(alike)
-    return Decision(contents=contents, moved=moved)
+    return Decision(contents=contents, moved=moved, moved_from=min(places, default=None))
 
 
 def _by_notes(

@@ -61,6 +61,8 @@ class EditionBook(Protocol):
         self, conn: Connection, subscription_ids: Collection[int], upto_seq: int
     ) -> None: ...
 
+    def note_missed(self, conn: Connection, after_seq: int, upto_seq: int) -> None: ...
+
     def advance(self, conn: Connection, edition_id: int, cursor: int, enqueued: int) -> None: ...
 
     def planned(self, conn: Connection, of: Edition) -> None: ...
@@ -152,7 +154,9 @@ class Planner:
 
     def _write(self, conn: Connection, edition: Edition, decision: Decision, cursor: int) -> int:
         enqueued = self.editions.enqueue(conn, edition, decision.contents)
-        self.editions.move_along(conn, decision.moved, edition.upto_seq)
+        if decision.moved_from is not None:
+            self.editions.note_missed(conn, decision.moved_from, edition.upto_seq)
+            self.editions.move_along(conn, decision.moved, edition.upto_seq)
         self.editions.advance(conn, edition.id, cursor, enqueued)
         return enqueued
 

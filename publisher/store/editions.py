@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from publisher.core.edition import Edition
 from publisher.core.identity import stable_hash
@@ -140,25 +140,29 @@ def enqueue(conn: Connection, of: Edition, contents: Contents) -> int:
 
 
 def move_along(conn: Connection, subscription_ids: Collection[int], upto_seq: int) -> None:
-    """Note that exactly these readers have been given all up to here.
-
-    What is withdrawn just now they have missed, should it come back.
-    """
+    """Note that exactly these readers have been given all up to here."""
     ids = sorted(subscription_ids)
     for start_at in range(0, len(ids), _AT_ONCE):
-        theirs = subscription.c.id.in_(ids[start_at : start_at + _AT_ONCE])
-        first = conn.execute(select(func.min(subscription.c.after_seq)).where(theirs)).scalar()
         conn.execute(
-            update(article)
-            .where(
-                article.c.seq > first,
-                article.c.seq <= upto_seq,
-                article.c.withdrawn_at.is_not(None),
-                article.c.missed.is_(False),
-            )
-            .values(missed=True)
+            update(subscription)
+            .where(subscription.c.id.in_(ids[start_at : start_at + _AT_ONCE]))
+            .values(after_seq=upto_seq)
         )
-        conn.execute(update(subscription).where(theirs).values(after_seq=upto_seq))
+
+
+def note_missed(conn: Connection, after_seq: int, upto_seq: int) -> None:
+    """Readers moved along this stretch: what is withdrawn in it just now they have missed, should
+    it come back."""
+    conn.execute(
+        update(article)
+        .where(
+            article.c.seq > after_seq,
+            article.c.seq <= upto_seq,
+            article.c.withdrawn_at.is_not(None),
+            article.c.missed.is_(False),
+        )
+        .values(missed=True)
+    )
 
 
 def advance(conn: Connection, edition_id: int, cursor: int, enqueued: int) -> None:

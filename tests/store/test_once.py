@@ -24,6 +24,7 @@ from sqlalchemy import Connection, select, update
 from publisher.core.edition import VariantContent
 from publisher.core.intake import Offered, Version
 from publisher.core.model import EVERYTHING, Cadence, DeliveryState, Newsletter, Rendering
+from publisher.core.selection import choose
 from publisher.newsletters.plan import decided
 from publisher.store import (
     articles,
@@ -141,8 +142,8 @@ class Once(RuleBasedStateMachine):
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         db = new_database(self.kind, Path(folder), self.stack)
         self.world = World(db, newsletters=NEWSLETTERS, chunk=1)
-        self.choices: dict[tuple[str, str], set[str]] = {}
-        """By reader and newsletter."""
+        self.choices: dict[tuple[str, str], dict[str, int]] = {}
+        """By reader and newsletter: what is chosen, and how many articles had come out before."""
         self.categories: dict[str, set[str]] = {}
         """By article."""
         self.owed: set[tuple[str, str, str]] = set()
@@ -162,7 +163,7 @@ class Once(RuleBasedStateMachine):
         for number, name in enumerate(NAMES):
             for each in NEWSLETTERS[: len(NAMES) - number]:  # cy gets nothing from others
                 self.world.subscribe(name, each, categories=[EVERYTHING])
-                self.choices[name, each.slug] = {EVERYTHING}
+                self.choices[name, each.slug] = {EVERYTHING: 0}
 
     def teardown(self) -> None:
         try:
@@ -181,7 +182,9 @@ class Once(RuleBasedStateMachine):
         self.suspended = {each for each in self.suspended if not which(each)}
 
     def concerns(self, who: tuple[str, str], title: str) -> bool:
-        return bool(self.choices[who] & {EVERYTHING, *self.categories[title]})
+        chosen = self.choices[who]
+        slugs = chosen.keys() & {EVERYTHING, *self.categories[title]}
+        return any(int(title) >= chosen[slug] for slug in slugs)
 
     @rule(name=names, to=newsletters, choice=choices, cadence=st.sampled_from(Cadence), zone=zones)
     def a_reader_chooses(
@@ -192,7 +195,7 @@ class Once(RuleBasedStateMachine):
             name, to, categories=sorted(choice), cadence=wanted, zone=zone, at=time(9)
         )
         who = (name, to.slug)
-        self.choices[who] = choice
+        self.choices[who] = choose(sorted(choice), self.choices.get(who), len(self.categories))
         self.no_longer_owed(lambda each: each[:2] == who and not self.concerns(who, each[2]))
 
     @precondition(lambda self: self.choices)
@@ -243,7 +246,32 @@ class Once(RuleBasedStateMachine):
     @precondition(lambda self: self.categories)
     @rule(data=st.data(), noted=st.booleans())
     def an_article_is_withdrawn(self, data: st.DataObject, noted: bool) -> None:
-        title = data.draw(st.sampled_from(sorted(self.categories)))
+        self.withdraw(data.draw(st.sampled_from(sorted(self.categories))), noted)
+
+    @precondition(lambda self: self.away)
+    @rule(data=st.data(), noted=st.booleans(), at_once=st.booleans())
+    def an_article_returns(self, data: st.DataObject, noted: bool, at_once: bool) -> None:
+        """Public `at_once`, or not until the next is made public."""
+        self.bring_back(data.draw(st.sampled_from(sorted(self.away))), noted)
+        if at_once:
+            self.world.make_public()
+
+    @precondition(lambda self: self.categories.keys() - self.away)
+    @rule(data=st.data(), noted=st.booleans(), newsletter=newsletters, mails_first=st.booleans())
+    def an_article_is_away_for_a_while(
+        self, data: st.DataObject, noted: bool, newsletter: Newsletter, mails_first: bool
+    ) -> None:
+        """In which mails go out, or editions are planned."""
+        title = data.draw(st.sampled_from(sorted(self.categories.keys() - self.away)[-3:]))
+        self.withdraw(title, noted)
+        if mails_first:
+            self.all_goes_out()
+        else:
+            self.world.planner.plan_now(newsletter.slug, self.world.now)
+        self.bring_back(title, noted)
+        self.world.make_public()
+
+    def withdraw(self, title: str, noted: bool) -> None:
         article_id = self.world.ids[title]
         corrections = {article_id: self.another_note(title)} if noted else {}
         with self.world.db.write() as conn:
@@ -254,17 +282,11 @@ class Once(RuleBasedStateMachine):
         self.suspended |= {each for each in self.owed if each[2] == title}
         self.owed -= self.suspended
 
-    @precondition(lambda self: self.away)
-    @rule(data=st.data(), noted=st.booleans(), at_once=st.booleans())
-    def an_article_returns(self, data: st.DataObject, noted: bool, at_once: bool) -> None:
-        """Public `at_once`, or not until the next is made public."""
-        title = data.draw(st.sampled_from(sorted(self.away)))
+    def bring_back(self, title: str, noted: bool) -> None:
         with self.world.db.write() as conn:
             articles.revive(conn, self.world.ids[title], too_old=False)
         if noted:
             self.revise(title)
-        if at_once:
-            self.world.make_public()
         self.away.remove(title)
         self.owed |= {each for each in self.suspended if each[2] == title}
         self.suspended -= self.owed
@@ -515,6 +537,7 @@ class Once(RuleBasedStateMachine):
                 now = self.notes.get(title, "")
                 assert notes == {now} or (*who, now) in told, (who, title, notes, now)
 
+    @rule()
     def all_goes_out(self) -> None:
         for each in self.mails():
             self.end(each.id, "sent")
