@@ -68,7 +68,16 @@ _NOT_IN_ADDRESS = re.compile(r'[\s<>"{}|^`]')
 _IMAGE_CANDIDATE = re.compile(r"([^\s,]\S*(?<!,))([^,]*)")
 _SIZE = re.compile(r"(?:[0-9.]{1,9}[wxh]\s?){0,2}")
 
-_NOSCRIPT = re.compile(r"</?noscript[^<>]*>", re.IGNORECASE)
+_TAG_NAME = re.compile(r"</?([a-z][^\s/>]*)", re.IGNORECASE)
+# What else an HTML parser knows by name (WHATWG 13.2.6), besides what we keep, rename or drop.
+_KNOWN = _TAGS | _GONE_WITH_CONTENT | {
+    "acronym", "annotation-xml", "area", "article", "base", "basefont", "bgsound", "big", "body",
+    "center", "desc", "dialog", "dir", "fieldset", "font", "foreignobject", "form", "frame",
+    "hgroup", "html", "image", "input", "keygen", "label", "legend", "link", "listing", "main",
+    "malignmark", "marquee", "menu", "meta", "mglyph", "mi", "mn", "mo", "ms", "mtext", "nav",
+    "nobr", "optgroup", "param", "plaintext", "rb", "rtc", "search", "strike", "track", "tt",
+}  # fmt: skip
+_NO_CHARACTER = "\ufdd0"  # `without_controls` takes it out again
 _IMAGE_WITHOUT_SOURCE = re.compile(r'<img(?: (?!src)[a-z]+="[^"]*")*>')
 # Tags of old pages by what stands for them today.
 _RENAMED = {
@@ -109,8 +118,7 @@ def clean(html: str, base_url: str) -> str:
     none on their way down. Tags of old pages become today's; of `<font>` and `<big>` the words
     stay.
     """
-    # What noscript holds (the true image of a lazy one) is mere text to nh3.
-    html = _shallow(_NOSCRIPT.sub("", without_controls(html)))
+    html = _unknown_marked(_shallow(without_controls(html)))
 
     def attribute(tag: str, name: str, value: str) -> str | None:
         if name in _ADDRESSES:
@@ -180,6 +188,18 @@ def prose(html: str) -> str:
         if link.text and _BARE_ADDRESS.fullmatch(link.text):
             link.text = None
     return clean_line(_words_in(root)) or clean_line(everything)
+
+
+def _unknown_marked(html: str) -> str:
+    """`html` with tags that mean nothing given names that nothing has; their words stay.
+
+    Of `<text>`, `<list>` and others that have a meaning in SVG or MathML, nh3 drops the words too
+    where they stand outside of these. What `<noscript>` holds (the true image of a lazy one) is
+    mere text to it. Tags cannot just be taken away: `<nosc<noscript>ript>` would leave one behind.
+    """
+    return _TAG_NAME.sub(
+        lambda tag: tag[0] if tag[1].lower() in _KNOWN else tag[0] + _NO_CHARACTER, html
+    )
 
 
 def _ranked(html: str) -> str:

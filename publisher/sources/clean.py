@@ -52,11 +52,12 @@ def offer(candidate: Candidate, base_url: str, site: Site) -> Offered:
         ),
         related=tuple(
             Related(
-                title=clean_line(each.title),
-                url=_web_address(each.url, base),
+                title=clean_line(each.title) or url,
+                url=url,
                 caption=clean_line(each.caption),
             )
             for each in candidate.related
+            for url in [_web_address(each.url, base)]
         ),
         correction=clean_text(candidate.correction),
         published_at=candidate.published_at,

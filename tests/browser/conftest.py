@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.attacks import LISTS
+from tests.browser.hostile_paper import Paper, paper_of
+from tests.browser.watch import Watch, watching
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import Site, free_port, until
 from tests.flow.smtp import SmtpServer
@@ -80,3 +83,18 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Newsroom
         with room.site.daemon():
             until(lambda: len(room.site.feed()) == 3, "the articles")
             yield room, server
+
+
+@pytest.fixture(scope="module")
+def watch(chromium: Browser) -> Iterator[Watch]:
+    with watching(chromium) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=LISTS)
+def hostile(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Paper]:
+    """A newspaper of strangers' words, for each list of such words that is there."""
+    with paper_of(Path(tmp_path_factory.mktemp("hostile")), LISTS[request.param]()) as made:
+        yield made

@@ -192,6 +192,24 @@ def test_a_lazy_image_is_shown() -> None:
     assert clean(html, BASE) == '<img src="https://news.example/a.jpg">'
 
 
+@pytest.mark.parametrize(
+    ("html", "kept"),
+    [
+        ("<text>The ferry</text> <list><item>is back</item></list>", "The ferry is back"),
+        ("<div><root/>words</div><set x=1>more<animate>", "<div>words</div>more"),
+        ("<nosc<noscript>ript>a</noscript><p>b</p>", "ript&gt;a<p>b</p>"),
+        ("<NOSCRIPT class=x><p>a</p></NOSCRIPT >b", "<p>a</p>b"),
+        (
+            '<p title="press <Enter>, then <text>">a',
+            '<p title="press &lt;Enter&gt;, then &lt;text&gt;">a</p>',
+        ),
+        ("<svg><text>drawn</text></svg><math><mi>x</mi></math>a", "a"),
+    ],
+)
+def test_of_tags_that_mean_nothing_the_words_stay(html: str, kept: str) -> None:
+    assert clean(html, BASE) == kept
+
+
 def test_attributes_hold_only_what_they_are_for() -> None:
     html = '<p dir="sideways" lang="a b">x<img src="/a" width="expression(1)" alt="-->"></p>'
     assert clean(html, BASE) == '<p>x<img src="https://news.example/a" alt="--&gt;"></p>'
