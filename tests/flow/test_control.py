@@ -339,7 +339,9 @@ async def test_who_leaves_while_their_mail_is_looked_up_is_waited_for(
     await until_(lambda: room.states() == {"cancelled": 1, "sent": 1}, "both to be settled")
     worker.stop()
     await asyncio.wait_for(running, 10)
-    assert server.copies() == {"bo@reader.example": 1}
+    # Of what was planned; the goodbye may come.
+    digests = [each.recipient for each in server.mails if b"Goodbye" not in each.data]
+    assert digests == ["bo@reader.example"]
     began = time.monotonic()
     assert not await asyncio.to_thread(store.leave, first, by="page", at=room.now)
     assert time.monotonic() - began < CHECK_HOLDS / 2

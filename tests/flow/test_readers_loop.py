@@ -24,7 +24,7 @@ from publisher import settings
 from publisher.app import App
 from publisher.core.model import Candidate
 from publisher.errors import TransientError
-from publisher.feeds import build
+from publisher.feeds import output_folder
 from publisher.sources.port import Document
 from tests.flow.disks import Disk, disk
 from tests.flow.front import nginx
@@ -106,7 +106,7 @@ class Press:
         return written
 
 
-_write = build.write_with_gzip
+_write = output_folder.write_with_gzip
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def pressing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Si
     app = App(settings.load(folder / "config" / "publisher.toml", {}))
     app.clock = lambda: START + timedelta(days=10)
     press = Press(app)
-    monkeypatch.setattr(build, "write_with_gzip", press.write)
+    monkeypatch.setattr(output_folder, "write_with_gzip", press.write)
     try:
         yield site, press
     finally:
