@@ -88,7 +88,7 @@ class ReaderStore(SignUps):
     def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
         """Pause confirmed subscriptions, by slug, or let them go on (None).
 
-        As with `WebStore.unsubscribe`, no message of a paused one begins when it returns.
+        As with `leave`, no message of a paused one begins when it returns.
         """
         with self.db.write() as conn:
             known = [

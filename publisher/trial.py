@@ -17,6 +17,7 @@ _LINKS = {
     NoticeKind.CONFIRM: (Purpose.CONFIRM,),
     NoticeKind.GOODBYE: (Purpose.UNSUBSCRIBE,),
     NoticeKind.ADDRESS_CHANGE: (Purpose.ADDRESS,),
+    NoticeKind.DATA_EXPORT: (Purpose.PREFERENCES,),
 }
 
 

@@ -148,8 +148,6 @@ class Once(RuleBasedStateMachine):
         """By article."""
         self.owed: set[tuple[str, str, str]] = set()
         """Reader, newsletter, article: came out in what they have chosen ever since."""
-        self.given_back: set[int] = set()
-        """Mails that their readers' pauses kept from going out."""
         self.suspended: set[tuple[str, str, str]] = set()
         """Owed again when the article comes back."""
         self.away: set[str] = set()
@@ -158,6 +156,8 @@ class Once(RuleBasedStateMachine):
         """What was wrong, by article; never the same twice."""
         self.dropped: set[int] = set()
         """Mails of which every article was withdrawn."""
+        self.given_back: set[int] = set()
+        """Mails that their readers' pauses kept from going out."""
         self.resent = False
         self.had_a_cap = False
         for number, name in enumerate(NAMES):
@@ -412,7 +412,7 @@ class Once(RuleBasedStateMachine):
             control.resend(conn, newsletter.slug, None, repeats=newsletter.repeats)
         self.given_back -= self.waiting()
         self.resent = True
-        self.dropped -= {each.id for each in self.mails() if each.state in OPEN}
+        self.dropped -= self.waiting()
 
     def mails(self) -> list[Mail]:
         """All, in the order of planning: what each says, or is to say."""
