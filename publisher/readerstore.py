@@ -32,6 +32,7 @@ from publisher.store import (
     notices,
     story,
     subscribers,
+    subscriptions,
 )
 from publisher.store.engine import Database
 from publisher.webstore import SignUps, wait_for_answers
@@ -50,7 +51,7 @@ class ReaderStore(SignUps):
             reader = subscribers.by_id(conn, subscriber_id)
             if reader is None or reader.state is SubscriberState.ERASED:
                 return None
-            found = subscribers.subscriptions_of(conn, subscriber_id)
+            found = subscriptions.of_reader(conn, subscriber_id)
             has_bounced = address_changes.is_cure(conn, reader, self.key)
         return Own(
             subscriber_id=reader.id,
@@ -79,10 +80,10 @@ class ReaderStore(SignUps):
         Raises PermanentError when the newsletter does not come in the cadence wished for.
         """
         with self.db.write() as conn:
-            known = subscribers.subscription_of(conn, subscriber_id, slug)
+            known = subscriptions.find(conn, subscriber_id, slug)
             if known is None or known.state is not SubscriptionState.CONFIRMED:
                 return False
-            subscribers.choose_anew(conn, known, self.newsletters[slug], wishes, at)
+            subscriptions.choose_anew(conn, known, self.newsletters[slug], wishes, at)
         return True
 
     def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
@@ -93,12 +94,12 @@ class ReaderStore(SignUps):
         with self.db.write() as conn:
             known = [
                 each
-                for each in subscribers.subscriptions_of(conn, subscriber_id)
+                for each in subscriptions.of_reader(conn, subscriber_id)
                 if each.newsletter in ends and each.state is SubscriptionState.CONFIRMED
             ]
             for each in known:
                 to = self.newsletters[each.newsletter]
-                subscribers.pause(conn, each, to, ends[each.newsletter], at)
+                subscriptions.pause(conn, each, to, ends[each.newsletter], at)
         paused = [each.id for each in known if ends[each.newsletter]]
         wait_for_answers(lambda: self._has_in_flight(paused))
 
@@ -113,12 +114,12 @@ class ReaderStore(SignUps):
             reader = subscribers.by_id(conn, subscriber_id)
             if reader is None or reader.state not in MAILABLE_STATES:
                 return False
-            known = subscribers.subscription_of(conn, subscriber_id, slug)
+            known = subscriptions.find(conn, subscriber_id, slug)
             if known is not None and known.state is SubscriptionState.CONFIRMED:
                 return False
             to = self.newsletters[slug]
             wishes = known.wishes.within(to) if known is not None else Wishes()
-            subscribers.subscribe(conn, subscriber_id, to, wishes, consent=consent, now=at)
+            subscriptions.subscribe(conn, subscriber_id, to, wishes, consent=consent, now=at)
         return True
 
     def leave(self, subscription_id: int, *, by: str, at: datetime) -> bool:
@@ -129,14 +130,14 @@ class ReaderStore(SignUps):
         a moment before is waited for.
         """
         with self.db.write() as conn:
-            ended = subscribers.unsubscribe(conn, subscription_id, by=by, now=at)
+            ended = subscriptions.unsubscribe(conn, subscription_id, by=by, now=at)
             if ended and by != "operator":
                 self._say_goodbye(conn, subscription_id, at)
         wait_for_answers(lambda: self._has_in_flight([subscription_id]))
         return ended
 
     def _say_goodbye(self, conn: Connection, subscription_id: int, at: datetime) -> None:
-        known = subscribers.now_of(conn, subscription_id)
+        known = subscriptions.now_of(conn, subscription_id)
         reader = subscribers.by_id(conn, known.subscriber_id) if known else None
         if known is None or reader is None or reader.state not in MAILABLE_STATES:
             return
@@ -160,7 +161,7 @@ class ReaderStore(SignUps):
     def leaving(self, subscription_id: int) -> Leaving | None:
         """What a link to leave finds; None where there is no such subscription (any more)."""
         with self.db.read() as conn:
-            known = subscribers.now_of(conn, subscription_id)
+            known = subscriptions.now_of(conn, subscription_id)
             reader = subscribers.by_id(conn, known.subscriber_id) if known else None
             if known is None or reader is None or reader.state is SubscriberState.ERASED:
                 return None
@@ -207,7 +208,7 @@ class ReaderStore(SignUps):
             return {
                 "reader": asdict(reader),
                 "subscriptions": [
-                    asdict(each) for each in subscribers.subscriptions_of(conn, subscriber_id)
+                    asdict(each) for each in subscriptions.of_reader(conn, subscriber_id)
                 ],
                 "mails": [asdict(each) for each in story.mails(conn, subscriber_id)],
                 "notices": [asdict(each) for each in story.notices(conn, subscriber_id)],
@@ -233,7 +234,7 @@ class ReaderStore(SignUps):
         reader = subscribers.by_id(conn, subscriber_id)
         if reader is None or reader.state not in MAILABLE_STATES:
             return
-        known = subscribers.subscriptions_of(conn, subscriber_id)
+        known = subscriptions.of_reader(conn, subscriber_id)
         zones = [each.zone for each in known if each.state is SubscriptionState.CONFIRMED]
         payload = link_payload(reader.id, reader.token_version)
         notices.enqueue(

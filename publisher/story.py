@@ -15,9 +15,10 @@ from publisher.core.model import Cadence, SubscriptionState
 from publisher.core.story import EditionFacts, WhyNot, sentence, why_not
 from publisher.errors import NotFoundError
 from publisher.newsletters import plan
-from publisher.store import editions, readership, shelf, slots, subscribers
+from publisher.store import editions, readership, shelf, slots, subscribers, subscriptions
 from publisher.store import story as store
-from publisher.store.subscribers import Subscriber, Subscription
+from publisher.store.subscribers import Subscriber
+from publisher.store.subscriptions import Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +68,13 @@ def tell(app: App, address: str) -> Story:
     """Raises NotFoundError when nobody has the address, PermanentError when nobody can have it."""
     with app.db.read() as conn:
         reader = _reader(conn, address)
-        subscriptions = [
-            _standing(app, conn, reader, each)
-            for each in subscribers.subscriptions_of(conn, reader.id)
+        standing = [
+            _standing(app, conn, reader, each) for each in subscriptions.of_reader(conn, reader.id)
         ]
         return Story(
             reader=reader,
             zone=_zone(app, conn, reader),
-            subscriptions=subscriptions,
+            subscriptions=standing,
             mails=store.mails(conn, reader.id),
             notices=store.notices(conn, reader.id),
             bounces=store.bounces(conn, reader.id),
@@ -117,7 +117,7 @@ def _reader(conn: Connection, address: str) -> Subscriber:
 
 def _zone(app: App, conn: Connection, reader: Subscriber) -> ZoneInfo:
     """The one they gave, else that of what they get, else the site's."""
-    chosen = [each.slot_id for each in subscribers.subscriptions_of(conn, reader.id)]
+    chosen = [each.slot_id for each in subscriptions.of_reader(conn, reader.id)]
     times = [slots.find(conn, slot_id).time for slot_id in chosen if slot_id is not None]
     used = (each.zone for each in times if each.cadence is not Cadence.IMMEDIATE)
     return ZoneInfo(reader.zone or next(used, app.site.zone))

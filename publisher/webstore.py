@@ -19,6 +19,7 @@ from publisher.store import (
     shelf,
     signups,
     subscribers,
+    subscriptions,
     suppressions,
 )
 from publisher.store.engine import Database, touch
@@ -92,7 +93,7 @@ class SignUps:
             )
             for slug, wishes in agreed.wishes.items():
                 to = self.newsletters[slug]
-                subscribers.subscribe(conn, reader.id, to, wishes, consent=agreed.consent, now=at)
+                subscriptions.subscribe(conn, reader.id, to, wishes, consent=agreed.consent, now=at)
 
     def standing(self, subscriber_id: int, asked_at: datetime) -> Standing | None:
         """What a link to confirm finds; None where its reader is no more."""

@@ -25,7 +25,7 @@ from publisher.demo.folder import emptied
 from publisher.errors import ConfigurationError, TransientError
 from publisher.feedapp import utc_now
 from publisher.kit import log
-from publisher.store import shelf, status, subscribers
+from publisher.store import shelf, status, subscribers, subscriptions
 from publisher.web.server import Server, bind
 
 FOLDER = Path(".demo")
@@ -256,7 +256,7 @@ def _add_readers(app: App) -> None:
             reader = subscribers.ensure(
                 conn, each.address, name=each.name, zone=each.zone, locale="", now=now
             )
-            subscribers.subscribe(
+            subscriptions.subscribe(
                 conn,
                 reader.id,
                 app.newsletter(each.newsletter),

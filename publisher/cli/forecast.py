@@ -10,7 +10,7 @@ from publisher.cli.output import Streamed, counted, say, say_json
 from publisher.core.planning import LeftOut
 from publisher.core.schedule import slot_key
 from publisher.newsletters.forecast import Forecast, Group
-from publisher.store import shelf, subscribers
+from publisher.store import shelf, subscribers, subscriptions
 
 _ADDRESSES = 5  # of a group, where people read
 _TITLES = 10
@@ -36,7 +36,7 @@ def tell(app: App, newsletter: str, now: datetime, *, at_once: bool, as_json: bo
             if reason not in (LeftOut.UNSUBSCRIBED, LeftOut.NOT_CONFIRMED)
         )
     with app.db.read() as conn:
-        confirmed = subscribers.counts(conn).get(newsletter, 0)
+        confirmed = subscriptions.counts(conn).get(newsletter, 0)
     say(f"{counted(mails, 'mail')} would be planned; nothing was written")
     if not_due := confirmed - looked_at:
         say(f"not due yet: {counted(not_due, 'reader')} (--now looks at them too)")

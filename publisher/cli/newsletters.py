@@ -16,7 +16,7 @@ from publisher.cli.output import Json, complain, counted, say, say_json
 from publisher.core.schedule import slot_key
 from publisher.delivery.worker import Totals
 from publisher.errors import ConfigurationError, PermanentError
-from publisher.store import control, ledger, refusals, slots, subscribers
+from publisher.store import control, ledger, refusals, slots, subscriptions
 from publisher.store.totals import books
 
 group = typer.Typer(
@@ -32,7 +32,7 @@ Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The newsletter's slug
 def list_(ctx: typer.Context, as_json: Json = False) -> None:
     """The newsletters, their readers, when each slot is due next, and the last editions."""
     with opened(ctx) as app, app.db.read() as conn:
-        readers = subscribers.counts(conn)
+        readers = subscriptions.counts(conn)
         due = {slug: slots.with_readers(conn, slug) for slug in app.newsletters}
         last = {slug: books(conn, slug, _EDITIONS) for slug in app.newsletters}
         rows = [

@@ -17,7 +17,7 @@ from publisher.core.text import clean_line
 from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
 from publisher.readerstore import ReaderStore
-from publisher.store import shelf, subscribers, suppressions
+from publisher.store import shelf, subscribers, subscriptions, suppressions
 
 group = typer.Typer(help="Add readers, change what they get, let them go.", no_args_is_help=True)
 group.command("import")(subscriber_files.import_)
@@ -71,7 +71,7 @@ def add(
                 locale=language or "",
                 now=now,
             )
-            is_new = subscribers.subscribe(
+            is_new = subscriptions.subscribe(
                 conn,
                 reader.id,
                 to,
@@ -80,7 +80,7 @@ def add(
                 now=now,
                 since=now - timedelta(days=age) if age is not None else None,
             )
-            found = subscribers.subscription_of(conn, reader.id, to.slug)
+            found = subscriptions.find(conn, reader.id, to.slug)
             there = {each.slug for each in shelf.categories(conn)} | {EVERYTHING}
     for slug in wishes.categories or ():
         if slug not in there:
@@ -96,12 +96,12 @@ def show(ctx: typer.Context, address: Address, as_json: Json = False) -> None:
         reader = subscribers.find(conn, address)
         if reader is None:
             raise NotFoundError(f"there is no subscriber {address}")
-        subscriptions = subscribers.subscriptions_of(conn, reader.id)
+        theirs = subscriptions.of_reader(conn, reader.id)
     if as_json:
-        say_json({**asdict(reader), "subscriptions": [asdict(each) for each in subscriptions]})
+        say_json({**asdict(reader), "subscriptions": [asdict(each) for each in theirs]})
         return
     say(f"{reader.address}  {reader.name}  {reader.state}")
-    for each in subscriptions:
+    for each in theirs:
         categories = ", ".join(each.categories) if each.categories else "all of it"
         say(f"  {each.newsletter}: {each.state}, {each.slot}, {categories}")
 
@@ -112,7 +112,7 @@ def unsubscribe(ctx: typer.Context, address: Address, newsletter: NewsletterOpti
     with opened(ctx) as app:
         with app.db.read() as conn:
             reader = subscribers.find(conn, address)
-            found = reader and subscribers.subscription_of(conn, reader.id, newsletter)
+            found = reader and subscriptions.find(conn, reader.id, newsletter)
         if not found:
             raise NotFoundError(f"{address} does not get '{newsletter}'")
         readers = ReaderStore(app.db, app.newsletters, app.suppression_key)

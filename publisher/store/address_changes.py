@@ -14,7 +14,7 @@ from publisher.core.model import MAILABLE_STATES, SubscriberState, SubscriptionS
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_CHANGE_IN, ChangeLink, change_payload
 from publisher.core.tokens import Purpose
-from publisher.store import bounces, notices, slots, subscribers, suppressions
+from publisher.store import bounces, notices, slots, subscribers, subscriptions, suppressions
 from publisher.store.subscribers import Subscriber
 from publisher.store.tables import bounce, delivery, notice, subscriber
 
@@ -117,7 +117,7 @@ def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bo
 
 def _wake(conn: Connection, subscriber_id: int, now: datetime) -> None:
     """What came out meanwhile must not wait for the next alert."""
-    for each in subscribers.subscriptions_of(conn, subscriber_id):
+    for each in subscriptions.of_reader(conn, subscriber_id):
         if each.slot_id is not None and each.state is SubscriptionState.CONFIRMED:
             slots.wake(conn, each.slot_id, now)
 

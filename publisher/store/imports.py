@@ -16,7 +16,7 @@ from publisher.core.model import Newsletter, SlotTime, SubscriberState, Subscrip
 from publisher.core.selection import choose
 from publisher.core.signup import LEFT_AT, agreed
 from publisher.core.wishes import slot_for
-from publisher.store import counter, newsletters, slots, subscribers
+from publisher.store import counter, newsletters, slots, subscriptions
 from publisher.store.tables import subscriber, subscription, suppression
 
 IMPORTED = "imported by an operator"
@@ -105,7 +105,7 @@ def keep(
             "state": SubscriptionState.CONFIRMED,
             "consent": agreed(each.consent, _record(each.wanted, source, now)),
             "categories": choose(wishes.categories, None, head) if wishes.categories else None,
-            **subscribers.timing_of(wishes),
+            **subscriptions.timing_of(wishes),
             "slot_id": slot_ids[time],
             "after_seq": head,
         }

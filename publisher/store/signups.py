@@ -40,8 +40,8 @@ from publisher.core.signup import (
     without_asking,
 )
 from publisher.core.wishes import Wishes
-from publisher.store import notices, subscribers, suppressions
-from publisher.store.subscribers import Subscription
+from publisher.store import notices, subscriptions, suppressions
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import newsletter, subscriber, subscription
 
 CHUNK = 200
@@ -85,7 +85,7 @@ def standing(conn: Connection, subscriber_id: int, asked_at: datetime) -> Standi
     reader = conn.execute(its).first()
     if reader is None or reader.created_at > asked_at:
         return None
-    known = subscribers.subscriptions_of(conn, subscriber_id)
+    known = subscriptions.of_reader(conn, subscriber_id)
     waiting = [each for each in known if confirms(each.state, each.consent, asked_at)]
     reading = [each for each in known if each.state is SubscriptionState.CONFIRMED]
     return Standing(
@@ -112,12 +112,12 @@ def confirm(
     found = standing(conn, subscriber_id, asked_at)
     slugs = set(found.waiting) & set(chosen) & set(offered) if found else set()
     confirmed = []
-    for each in subscribers.subscriptions_of(conn, subscriber_id):
+    for each in subscriptions.of_reader(conn, subscriber_id):
         if each.newsletter not in slugs:
             continue
         to = offered[each.newsletter]
         consent = agreed(each.consent, chosen[each.newsletter])
-        subscribers.subscribe(
+        subscriptions.subscribe(
             conn, subscriber_id, to, each.wishes.within(to), consent=consent, now=now
         )
         confirmed.append(each)
@@ -243,7 +243,7 @@ def _note(
         "consent": waiting(found.consent, {"asked_at": now.isoformat(), **asked}),
         "asked_at": now,
         "categories": choose(wishes.categories, None, 0) if wishes.categories else None,
-        **subscribers.timing_of(wishes),
+        **subscriptions.timing_of(wishes),
     }
     if found.state == SubscriptionState.CONFIRMED:
         values = {name: found._mapping[name] for name in values}  # as it was, by the same statement

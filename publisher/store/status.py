@@ -18,7 +18,7 @@ from publisher.store import (
     refusals,
     shelf,
     slots,
-    subscribers,
+    subscriptions,
     totals,
     uncertain,
 )
@@ -60,7 +60,7 @@ def read(conn: Connection) -> Status:
         articles=shelf.count(conn, None),
         feeds=len(shelf.categories(conn)),
         embargo_ends=publication.next_due_at(conn),
-        subscriptions=subscribers.counts(conn),
+        subscriptions=subscriptions.counts(conn),
         next_due=slots.next_dues(conn, 5),
         deliveries=totals.counts(conn),
         notices=notices.counts(conn),

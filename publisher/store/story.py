@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Table, func, select, true
 from publisher.core.model import DeliveryState, EditionState
 from publisher.core.selection import Item
 from publisher.core.story import EditionFacts, ReaderFacts, SubscriptionFacts, Told
-from publisher.store import readership
-from publisher.store.subscribers import Subscriber, subscription_of
+from publisher.store import readership, subscriptions
+from publisher.store.subscribers import Subscriber
 from publisher.store.tables import (
     article,
     bounce,
@@ -220,7 +220,7 @@ def about_reader(
 def _subscription(
     conn: Connection, reader: Subscriber, edition_id: int, newsletter_slug: str
 ) -> SubscriptionFacts | None:
-    found = subscription_of(conn, reader.id, newsletter_slug)
+    found = subscriptions.find(conn, reader.id, newsletter_slug)
     if found is None:
         return None
     planning = conn.execute(

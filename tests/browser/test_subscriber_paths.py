@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import select
 
-from publisher.store import subscribers
-from publisher.store.subscribers import Subscription
+from publisher.store import subscribers, subscriptions
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import subscriber
 from tests.browser.test_pages import AXE, opened
 from tests.flow.newsroom import Newsroom
@@ -32,7 +32,7 @@ def its(room: Newsroom, address: str, newsletter: str = "daily") -> Subscription
     with room.app.db.read() as conn:
         reader = subscribers.find(conn, address)
         assert reader is not None
-        found = subscribers.subscription_of(conn, reader.id, newsletter)
+        found = subscriptions.find(conn, reader.id, newsletter)
     assert found is not None
     return found
 

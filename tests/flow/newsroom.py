@@ -16,7 +16,7 @@ from publisher.app import App
 from publisher.core.model import Cadence
 from publisher.core.wishes import Wishes
 from publisher.delivery.worker import Totals, Worker
-from publisher.store import ledger, subscribers
+from publisher.store import ledger, subscribers, subscriptions
 from publisher.store.tables import delivery, edition, subscriber, subscription
 from tests.flow.site import Site, free_port
 from tests.flow.smtp import SmtpServer
@@ -62,7 +62,7 @@ class Newsroom:
                     locale="",
                     now=self.now,
                 )
-                subscribers.subscribe(
+                subscriptions.subscribe(
                     conn,
                     reader.id,
                     self.app.newsletter(newsletter),

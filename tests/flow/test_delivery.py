@@ -20,7 +20,7 @@ from publisher.core.relay import Relay, parse_relay
 from publisher.delivery import worker as worker_module
 from publisher.delivery.carriers import Carriers
 from publisher.delivery.connection import Connection, Envelope, RelayError
-from publisher.store import control, sqlite, subscribers
+from publisher.store import control, sqlite, subscribers, subscriptions
 from publisher.store.tables import subscriber, subscription
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import until
@@ -490,8 +490,8 @@ def _leave(room: Newsroom) -> None:
     with room.app.db.write() as conn:
         reader = subscribers.find(conn, ADA)
         assert reader is not None
-        [joined] = subscribers.subscriptions_of(conn, reader.id)
-        subscribers.unsubscribe(conn, joined.id, by="page", now=room.now)
+        [joined] = subscriptions.of_reader(conn, reader.id)
+        subscriptions.unsubscribe(conn, joined.id, by="page", now=room.now)
 
 
 def _suppress(room: Newsroom) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 
 from publisher.cli import main
 from publisher.core.wishes import Wishes
-from publisher.store import subscribers
+from publisher.store import subscribers, subscriptions
 from publisher.store.tables import bounce, slot, subscriber, subscription
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.smtp import SmtpServer
@@ -44,7 +44,7 @@ def wish(room: Newsroom, name: str, newsletter: str = "daily", **wishes: Any) ->
         reader = subscribers.ensure(
             conn, address, name=name, zone=wishes.get("zone", ""), locale="", now=room.now
         )
-        subscribers.subscribe(
+        subscriptions.subscribe(
             conn,
             reader.id,
             room.app.newsletter(newsletter),
@@ -153,8 +153,8 @@ def test_each_reason_is_found_in_the_books(room: Newsroom) -> None:
     with room.app.db.write() as conn:
         who = subscribers.find(conn, "left@reader.example")
         assert who
-        [gone] = subscribers.subscriptions_of(conn, who.id)
-        subscribers.unsubscribe(conn, gone.id, by="operator", now=room.now)
+        [gone] = subscriptions.of_reader(conn, who.id)
+        subscriptions.unsubscribe(conn, gone.id, by="operator", now=room.now)
     room.publish("One")
     room.wait(minutes=1)
     room.plan("alerts")

@@ -29,7 +29,7 @@ from publisher.app import App
 from publisher.core.model import Cadence
 from publisher.core.wishes import Wishes
 from publisher.demo.catcher import Catcher
-from publisher.store import subscribers
+from publisher.store import subscribers, subscriptions
 from tests.flow.site import CONFIG, Site, catching
 from tests.programs import real
 
@@ -335,7 +335,7 @@ def test_a_reader_who_keeps_changing_misses_none_and_gets_none_twice(
     def wish(**wishes: object) -> None:
         with app.db.write() as conn:
             reader = subscribers.ensure(conn, READER, name="", zone="", locale="", now=clock.now)
-            subscribers.subscribe(
+            subscriptions.subscribe(
                 conn,
                 reader.id,
                 app.newsletter("daily"),

@@ -17,8 +17,9 @@ from publisher.errors import TransientError
 from publisher.kit import resources
 from publisher.kit.secret import SigningKeys
 from publisher.readerstore import ReaderStore
-from publisher.store import notices, subscribers, suppressions
-from publisher.store.subscribers import Subscriber, Subscription
+from publisher.store import notices, subscribers, subscriptions, suppressions
+from publisher.store.subscribers import Subscriber
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import bounce, delivery, subscriber, suppression
 from publisher.web.app import create_app
 from publisher.webstore import WebStore
@@ -65,7 +66,7 @@ def reader(room: Newsroom, address: str = ADA) -> Subscriber:
 
 def its(room: Newsroom, newsletter: str = "daily", address: str = ADA) -> Subscription:
     with room.app.db.read() as conn:
-        found = subscribers.subscription_of(conn, reader(room, address).id, newsletter)
+        found = subscriptions.find(conn, reader(room, address).id, newsletter)
     assert found is not None
     return found
 
@@ -362,7 +363,7 @@ async def test_where_there_are_no_newsletters_any_more_one_can_still_leave(
 
 def states_of(room: Newsroom) -> list[str]:
     with room.app.db.read() as conn:
-        return [each.state.value for each in subscribers.subscriptions_of(conn, reader(room).id)]
+        return [each.state.value for each in subscriptions.of_reader(conn, reader(room).id)]
 
 
 async def test_one_click_needs_nothing_else(room: Newsroom) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import event, select, update
 from publisher.core.signup import payload
 from publisher.core.tokens import Purpose, sign
 from publisher.readerstore import ReaderStore
-from publisher.store import notices, subscribers
+from publisher.store import notices, subscribers, subscriptions
 from publisher.store.tables import metadata, subscriber, subscription
 from publisher.web.app import Subscribing, create_app
 from publisher.web.limits import Limits
@@ -230,7 +230,7 @@ async def test_one_button_confirms_several_or_those_that_stay_ticked(
     assert (await web.post(path, choosing="yes", newsletter="alerts")).status_code == 200
     assert states(room) == {ADA: "pending"}
     with room.app.db.read() as conn:
-        assert subscribers.counts(conn) == {"alerts": 1}
+        assert subscriptions.counts(conn) == {"alerts": 1}
 
 
 def test_over_real_sockets_by_the_daemon(tmp_path: Path, server: SmtpServer) -> None:
@@ -314,8 +314,8 @@ async def test_answer_and_work_are_the_same_for_everybody(
     with room.app.db.write() as conn:
         reader = subscribers.find(conn, "left@reader.example")
         assert reader is not None
-        [joined] = subscribers.subscriptions_of(conn, reader.id)
-        subscribers.unsubscribe(conn, joined.id, by="page", now=room.now)
+        [joined] = subscriptions.of_reader(conn, reader.id)
+        subscriptions.unsubscribe(conn, joined.id, by="page", now=room.now)
     await web.sign_up("waiting@reader.example")
     seen: dict[str, tuple[int, bytes, Any]] = {}
     said: dict[str, list[str]] = {}
@@ -724,7 +724,7 @@ async def test_a_program_of_the_operators_signs_up(room: Newsroom, server: SmtpS
     with room.app.db.read() as conn:
         reader = subscribers.find(conn, ADA)
         assert reader is not None
-        [joined] = subscribers.subscriptions_of(conn, reader.id)
+        [joined] = subscriptions.of_reader(conn, reader.id)
     assert (reader.name, reader.locale, reader.zone) == ("Ada", "pt", "Europe/Lisbon")
     assert joined.slot == "daily/weekly@fri-06:30[Europe/Lisbon]"
     assert joined.consent["asked_on"] == "the API"

@@ -17,7 +17,7 @@ from publisher.core.wishes import Wishes
 from publisher.kit import resources
 from publisher.newsletters.press import Press
 from publisher.newsletters.renderings import RETRY
-from publisher.store import subscribers
+from publisher.store import subscribers, subscriptions
 from tests.flow.newsroom import Newsroom, newsroom
 from tests.flow.site import Site, catching, until
 from tests.flow.smtp import SmtpServer
@@ -177,7 +177,7 @@ def test_the_other_variants_are_not_tried_as_well(room: Newsroom) -> None:
                 now=room.now,
             )  # fmt: skip
             newsletter = room.app.newsletter("mine")
-            subscribers.subscribe(
+            subscriptions.subscribe(
                 conn, reader.id, newsletter, Wishes(), consent={}, now=room.now, since=room.now
             )
     room.publish("Two")

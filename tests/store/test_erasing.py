@@ -24,10 +24,11 @@ from publisher.store import (
     renderings,
     signups,
     subscribers,
+    subscriptions,
     suppressions,
 )
 from publisher.store.engine import Database
-from publisher.store.subscribers import Subscription
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import (
     bounce,
     delivery,
@@ -54,7 +55,7 @@ def number(world: World, name: str = "ann") -> int:
 
 def its(world: World, name: str = "ann") -> Subscription:
     with world.db.read() as conn:
-        found = subscribers.subscription_of(conn, number(world, name), "daily")
+        found = subscriptions.find(conn, number(world, name), "daily")
     assert found is not None
     return found
 

@@ -13,7 +13,15 @@ from sqlalchemy import func, select, update
 from publisher.core.model import Cadence, DeliveryState, Newsletter
 from publisher.core.wishes import Wishes
 from publisher.newsletters.plan import decided
-from publisher.store import editions, exports, newsletters, readership, schema, subscribers
+from publisher.store import (
+    editions,
+    exports,
+    newsletters,
+    readership,
+    schema,
+    subscribers,
+    subscriptions,
+)
 from publisher.store.engine import Database
 from publisher.store.tables import delivery, edition, metadata, newsletter, slot, subscription
 from tests.store.world import ALERTS, DAILY, World
@@ -64,9 +72,9 @@ def leave(world: World, name: str, of: str) -> None:
     with world.db.write() as conn:
         reader = subscribers.find(conn, f"{name}@reader.example")
         assert reader is not None
-        found = subscribers.subscription_of(conn, reader.id, of)
+        found = subscriptions.find(conn, reader.id, of)
         assert found is not None
-        assert subscribers.unsubscribe(conn, found.id, by="page", now=world.now)
+        assert subscriptions.unsubscribe(conn, found.id, by="page", now=world.now)
 
 
 def alter(world: World, name: str, of: str, **columns: Any) -> int:
@@ -74,7 +82,7 @@ def alter(world: World, name: str, of: str, **columns: Any) -> int:
     with world.db.write() as conn:
         reader = subscribers.find(conn, f"{name}@reader.example")
         assert reader is not None
-        found = subscribers.subscription_of(conn, reader.id, of)
+        found = subscriptions.find(conn, reader.id, of)
         assert found is not None
         mine = subscription.c.id == found.id
         if columns:
@@ -87,7 +95,7 @@ def known(world: World, name: str) -> list[tuple[str, str, str]]:
     with world.db.read() as conn:
         reader = subscribers.find(conn, f"{name}@reader.example")
         assert reader is not None
-        found = subscribers.subscriptions_of(conn, reader.id)
+        found = subscriptions.of_reader(conn, reader.id)
     return [(each.newsletter, each.state.value, each.slot) for each in found]
 
 
@@ -339,7 +347,7 @@ def test_a_reader_of_both_keeps_one(
     assert world.mails("ada") == ([["one"]] if state == "confirmed" else [])
     with world.db.read() as conn:
         exported = [each.newsletter for each in exports.everyone(conn)]
-        counts = subscribers.counts(conn)
+        counts = subscriptions.counts(conn)
     assert exported == ["daily"]
     assert counts == ({"daily": 1} if state == "confirmed" else {})
 
@@ -355,11 +363,11 @@ def test_links_of_both_lead_out_of_the_one_that_is_left(world: World) -> None:
     configure(world, replace(DAILY, slug="evening", formerly=("daily", "morning")))
     for each in ids:
         with world.db.write() as conn:
-            assert subscribers.newsletter_of(conn, each) == "evening"
+            assert subscriptions.newsletter_of(conn, each) == "evening"
             if each != ids[0]:  # the first link has ended it
-                assert not subscribers.unsubscribe(conn, each, by="page", now=world.now)
+                assert not subscriptions.unsubscribe(conn, each, by="page", now=world.now)
             else:
-                assert subscribers.unsubscribe(conn, each, by="page", now=world.now)
+                assert subscriptions.unsubscribe(conn, each, by="page", now=world.now)
     assert [state for _, state, _ in known(world, "ada")] == ["unsubscribed"]
 
 
@@ -500,5 +508,5 @@ def test_wishes_of_the_one_that_stays_hold(world: World) -> None:
     with world.db.read() as conn:
         reader = subscribers.find(conn, "ada@reader.example")
         assert reader is not None
-        [kept] = subscribers.subscriptions_of(conn, reader.id)
+        [kept] = subscriptions.of_reader(conn, reader.id)
     assert kept.wishes == Wishes(categories=("world",))

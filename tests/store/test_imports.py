@@ -12,8 +12,8 @@ from publisher.core.identity import address_hash
 from publisher.core.model import Cadence, SubscriberState, SubscriptionState
 from publisher.core.signup import SignUp
 from publisher.core.wishes import Wishes
-from publisher.store import exports, imports, signups, subscribers
-from publisher.store.subscribers import Subscription
+from publisher.store import exports, imports, signups, subscribers, subscriptions
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import slot, subscriber, subscription, suppression
 from tests.store.world import ALERTS, DAILY, World
 
@@ -41,7 +41,7 @@ def subscription_of(world: World, name: str) -> Subscription:
     with world.db.read() as conn:
         reader = subscribers.find(conn, f"{name}@reader.example")
         assert reader
-        found = subscribers.subscription_of(conn, reader.id, DAILY.slug)
+        found = subscriptions.find(conn, reader.id, DAILY.slug)
         assert found
         return found
 
@@ -49,7 +49,7 @@ def subscription_of(world: World, name: str) -> Subscription:
 def leave(world: World, name: str) -> None:
     found = subscription_of(world, name)
     with world.db.write() as conn:
-        subscribers.unsubscribe(conn, found.id, by="reader", now=world.now)
+        subscriptions.unsubscribe(conn, found.id, by="reader", now=world.now)
 
 
 def sign_up(world: World, name: str) -> None:

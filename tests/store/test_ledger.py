@@ -38,6 +38,7 @@ from publisher.store import (
     notices,
     renderings,
     subscribers,
+    subscriptions,
     uncertain,
 )
 from publisher.store.tables import delivery, edition, rendering, subscriber, subscription
@@ -171,15 +172,15 @@ class Desk:
                 .join(subscriber, subscriber.c.id == subscription.c.subscriber_id)
                 .where(subscriber.c.name == name)
             ).scalar_one()
-            subscribers.unsubscribe(conn, which, by="page", now=self.world.now)
+            subscriptions.unsubscribe(conn, which, by="page", now=self.world.now)
 
     def pause(self, name: str, days: int) -> None:
         with self.world.db.write() as conn:
             reader = subscribers.find(conn, f"{name}@reader.example")
             assert reader is not None
-            [known] = subscribers.subscriptions_of(conn, reader.id)
+            [known] = subscriptions.of_reader(conn, reader.id)
             until = self.world.now + timedelta(days=days)
-            subscribers.pause(conn, known, DAILY, until, self.world.now)
+            subscriptions.pause(conn, known, DAILY, until, self.world.now)
 
     def set_reader(self, name: str, state: str) -> None:
         with self.world.db.write() as conn:

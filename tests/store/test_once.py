@@ -35,6 +35,7 @@ from publisher.store import (
     readership,
     renderings,
     subscribers,
+    subscriptions,
 )
 from publisher.store.tables import (
     delivery,
@@ -205,9 +206,9 @@ class Once(RuleBasedStateMachine):
         with self.world.db.write() as conn:
             reader = subscribers.find(conn, f"{who[0]}@reader.example")
             assert reader is not None
-            theirs = subscribers.subscription_of(conn, reader.id, who[1])
+            theirs = subscriptions.find(conn, reader.id, who[1])
             assert theirs is not None
-            subscribers.unsubscribe(conn, theirs.id, by="page", now=self.world.now)
+            subscriptions.unsubscribe(conn, theirs.id, by="page", now=self.world.now)
         del self.choices[who]
         self.no_longer_owed(lambda each: each[:2] == who)
         self.what_did_not_go_out_is_not_owed()
@@ -220,10 +221,10 @@ class Once(RuleBasedStateMachine):
         with self.world.db.write() as conn:
             reader = subscribers.find(conn, f"{name}@reader.example")
             assert reader is not None
-            for known in subscribers.subscriptions_of(conn, reader.id):
+            for known in subscriptions.of_reader(conn, reader.id):
                 if known.state == "confirmed":
                     to = next(each for each in NEWSLETTERS if each.slug == known.newsletter)
-                    subscribers.pause(conn, known, to, until, self.world.now)
+                    subscriptions.pause(conn, known, to, until, self.world.now)
             subscribers.cap(conn, reader.id, most)
         self.given_back |= open_before - self.waiting()
 

@@ -10,8 +10,8 @@ from sqlalchemy import event, select, update
 from publisher.core.model import Cadence, SubscriberState, SubscriptionState
 from publisher.core.signup import SignUp
 from publisher.core.wishes import Wishes
-from publisher.store import notices, signups, status, subscribers
-from publisher.store.subscribers import Subscription
+from publisher.store import notices, signups, status, subscribers, subscriptions
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import delivery, metadata, notice, subscriber, subscription
 from tests.store.world import ALERTS, DAILY, World
 
@@ -58,7 +58,7 @@ def link(world: World, name: str) -> tuple[int, Any]:
 def its(world: World, name: str, newsletter: str = "daily") -> Subscription | None:
     with world.db.read() as conn:
         reader = subscribers.find(conn, f"{name}@reader.example")
-        return subscribers.subscription_of(conn, reader.id, newsletter) if reader else None
+        return subscriptions.find(conn, reader.id, newsletter) if reader else None
 
 
 def state(world: World, name: str, newsletter: str = "daily") -> str | None:
@@ -70,7 +70,7 @@ def leave(world: World, name: str) -> None:
     found = its(world, name)
     assert found is not None
     with world.db.write() as conn:
-        subscribers.unsubscribe(conn, found.id, by="page", now=world.now)
+        subscriptions.unsubscribe(conn, found.id, by="page", now=world.now)
 
 
 def set_reader(world: World, name: str, to: str) -> None:

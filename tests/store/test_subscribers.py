@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from publisher.core.model import Cadence, DeliveryState, SubscriptionState
 from publisher.core.wishes import Wishes
 from publisher.errors import PermanentError
-from publisher.store import exports, subscribers
-from publisher.store.subscribers import Subscriber, Subscription
+from publisher.store import exports, subscribers, subscriptions
+from publisher.store.subscribers import Subscriber
+from publisher.store.subscriptions import Subscription
 from publisher.store.tables import delivery, slot, subscription
 from tests.store.world import ALERTS, DAILY, World
 
@@ -36,7 +37,7 @@ def subscribe(
     ada = reader(world, name="ada")
     since = None if since_days is None else world.now - timedelta(days=since_days)
     with world.db.write() as conn:
-        return subscribers.subscribe(
+        return subscriptions.subscribe(
             conn, ada.id, DAILY, Wishes(**wishes), consent=consent, now=world.now, since=since
         )
 
@@ -44,13 +45,13 @@ def subscribe(
 def leave(world: World, by: str = "reader") -> bool:
     its = found(world).id
     with world.db.write() as conn:
-        return subscribers.unsubscribe(conn, its, by=by, now=world.now)
+        return subscriptions.unsubscribe(conn, its, by=by, now=world.now)
 
 
 def found(world: World) -> Subscription:
     ada = reader(world)
     with world.db.read() as conn:
-        it = subscribers.subscription_of(conn, ada.id, "daily")
+        it = subscriptions.find(conn, ada.id, "daily")
     assert it is not None
     return it
 
@@ -134,9 +135,9 @@ def test_a_cadence_that_is_not_offered_changes_nothing(world: World) -> None:
     wishes = Wishes(cadence=Cadence.WEEKLY)
     refused = pytest.raises(PermanentError, match="alerts comes immediate, not weekly")
     with refused, world.db.write() as conn:
-        subscribers.subscribe(conn, ada.id, ALERTS, wishes, consent={}, now=world.now)
+        subscriptions.subscribe(conn, ada.id, ALERTS, wishes, consent={}, now=world.now)
     with world.db.read() as conn:
-        assert subscribers.subscriptions_of(conn, ada.id) == []
+        assert subscriptions.of_reader(conn, ada.id) == []
 
 
 def test_a_change_keeps_place_and_consent(world: World) -> None:
@@ -317,4 +318,4 @@ def test_export_and_counts(world: World) -> None:
         ]
         assert rows[1].categories == "sport,world"
         assert [each.address for each in exports.everyone(conn, "alerts")] == [ADA]
-        assert subscribers.counts(conn) == {"alerts": 1, "daily": 1}
+        assert subscriptions.counts(conn) == {"alerts": 1, "daily": 1}

@@ -19,6 +19,7 @@ from publisher.store import (
     readership,
     slots,
     subscribers,
+    subscriptions,
 )
 from publisher.store.engine import Database
 from publisher.store.tables import (
@@ -142,7 +143,7 @@ class World:
             reader = subscribers.ensure(
                 conn, f"{name}@reader.example", name=name, zone="", locale="", now=self.now
             )
-            subscribers.subscribe(
+            subscriptions.subscribe(
                 conn,
                 reader.id,
                 to,
