@@ -69,7 +69,7 @@ _IMAGE_CANDIDATE = re.compile(r"([^\s,]\S*(?<!,))([^,]*)")
 _SIZE = re.compile(r"(?:[0-9.]{1,9}[wxh]\s?){0,2}")
 
 _TAG_NAME = re.compile(r"</?([a-z][^\s/>]*)", re.IGNORECASE)
-# What else an HTML parser knows by name (WHATWG 13.2.6), besides what we keep, rename or drop.
+# What else an HTML parser knows by name (WHATWG 13.2.6): also where HTML stands within SVG, MathML.
 _KNOWN = _TAGS | _GONE_WITH_CONTENT | {
     "acronym", "annotation-xml", "area", "article", "base", "basefont", "bgsound", "big", "body",
     "center", "desc", "dialog", "dir", "fieldset", "font", "foreignobject", "form", "frame",

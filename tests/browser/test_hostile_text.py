@@ -47,7 +47,8 @@ ARTICLE = {
 LISTED = {"titles": "article :is(h2, h3) a", "at": "article :is(h2, h3) a@href"}
 GONE = (
     "applet, button, canvas, datalist, embed, frameset, head, iframe, math, noembed, noframes, "
-    "object, option, script, select, style, svg, template, textarea, title, xmp"
+    "object, option, script, select, style, svg, template, textarea, title, xmp, "
+    "annotation-xml, desc, foreignobject, mi, mn, mo, ms, mtext"
 )
 """Elements that an article loses with all that stands in them."""
 
@@ -216,7 +217,7 @@ def rss(path: Path) -> dict[str, dict[str, str]]:
 
 def atom(path: Path) -> dict[str, dict[str, str]]:
     return {
-        slug_of(entry.find(f"{ATOM}link[@rel='alternate']").get("href")): {
+        slug_of(entry.xpath("string(*[local-name() = 'link' and @rel = 'alternate']/@href)")): {
             "summary": entry.findtext(f"{ATOM}summary") or "",
             "author": entry.findtext(f"{ATOM}author/{ATOM}name") or "",
             "content": entry.findtext(f"{ATOM}content") or "",
