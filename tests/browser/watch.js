@@ -141,7 +141,7 @@
       const frame = document.createElement("iframe");
       const loaded = new Promise(done => { frame.onload = done; });
       const late = failing(fail => later(() => fail("it takes too long"), 25000));
-      frame.style.display = "none";
+      frame.style.display = "none";  // to draw it takes as long as all the rest, and shows no more
       frame.src = each.src;
       document.body.append(frame);
       try {

@@ -87,7 +87,8 @@ class Watch:
         """What they say, by name; fails for whatever is wrong in one of them."""
         seen = dict(zip(documents, self.look(list(documents.values())), strict=True))
         print(f"\n{len(documents)} documents")
-        assert {name: each.wrong for name, each in seen.items() if each.wrong} == {}
+        wrong = [f"{name}: {each.wrong}" for name, each in seen.items() if each.wrong]
+        assert not wrong, "\n".join([f"{len(wrong)} of {len(seen)}:", *wrong[:5]])
         return {name: each.texts for name, each in seen.items()}
 
     def words_in(self, htmls: Sequence[str], gone: str) -> list[str]:
