@@ -109,8 +109,7 @@ class Ticks:
         self._scheduler.shutdown(wait=False)
 
     async def _watch_the_clock(self) -> None:
-        """The scheduler goes by the clock on the wall: set back an hour, it would sleep an hour,
-        and sleep on if the clock is set forward before anybody looked."""
+        """The scheduler goes by the clock on the wall: set back an hour, it would sleep an hour."""
         loop = asyncio.get_running_loop()
         while True:
             wall, steady = time.time(), loop.time()
@@ -118,5 +117,3 @@ class Ticks:
             if time.time() - wall < loop.time() - steady - _LOOK:
                 for job in self._scheduler.get_jobs():
                     job.modify(next_run_time=datetime.now(UTC))
-            else:
-                self._scheduler.wakeup()
