@@ -199,7 +199,7 @@ class Site:
         """What the daemon answers; with `data` to a POST."""
         request = Request(f"http://127.0.0.1:{self.port}{path}", data)
         try:
-            with urlopen(request, timeout=5) as reply:
+            with urlopen(request, timeout=30) as reply:
                 return reply.status, reply.read()
         except HTTPError as error:
             with error:
