@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -35,6 +35,7 @@ from publisher.store import (
     subscriptions,
 )
 from publisher.store.engine import Database
+from publisher.store.subscribers import Subscriber
 from publisher.webstore import SignUps, wait_for_answers
 
 log = structlog.get_logger(__name__)
@@ -143,20 +144,10 @@ class ReaderStore(SignUps):
             return
         if known.newsletter not in self.newsletters:
             return  # nothing to come back to
-        notices.enqueue(
-            conn,
-            NoticeKind.GOODBYE,
-            reader.address,
-            address_hash(normalise(reader.address), self.key),
-            reader.locale,
-            NoticeContent(
-                newsletters=(known.newsletter,),
-                links={Purpose.UNSUBSCRIBE.value: [known.id]},
-            ),
-            at,
-            within=ONE_GOODBYE_IN,
-            subscriber_id=reader.id,
+        content = NoticeContent(
+            newsletters=(known.newsletter,), links={Purpose.UNSUBSCRIBE.value: [known.id]}
         )
+        self._tell(conn, reader, NoticeKind.GOODBYE, content, ONE_GOODBYE_IN, at)
 
     def leaving(self, subscription_id: int) -> Leaving | None:
         """What a link to leave finds; None where there is no such subscription (any more)."""
@@ -237,18 +228,30 @@ class ReaderStore(SignUps):
         known = subscriptions.of_reader(conn, subscriber_id)
         zones = [each.zone for each in known if each.state is SubscriptionState.CONFIRMED]
         payload = link_payload(reader.id, reader.token_version)
+        content = NoticeContent(
+            links={Purpose.PREFERENCES.value: payload}, zone=next(filter(None, zones), reader.zone)
+        )
+        self._tell(conn, reader, NoticeKind.DATA_EXPORT, content, ONE_EXPORT_TOLD_IN, at)
+
+    def _tell(
+        self,
+        conn: Connection,
+        reader: Subscriber,
+        kind: NoticeKind,
+        content: NoticeContent,
+        within: timedelta,
+        at: datetime,
+    ) -> None:
+        """Unless they were told so `within` that time."""
         notices.enqueue(
             conn,
-            NoticeKind.DATA_EXPORT,
+            kind,
             reader.address,
             address_hash(normalise(reader.address), self.key),
             reader.locale,
-            NoticeContent(
-                links={Purpose.PREFERENCES.value: payload},
-                zone=next(filter(None, zones), reader.zone),
-            ),
+            content,
             at,
-            within=ONE_EXPORT_TOLD_IN,
+            within=within,
             subscriber_id=reader.id,
         )
 

@@ -145,8 +145,8 @@ class Renderer:
             content = self.book.content(conn, variant_id)
         if content is None:
             return
-        if content is None or isinstance(content, Notice):
-            self._make(variant_id, NOTICES, lambda: self.notice(content), 0, (), now)
+        if isinstance(content, Notice):
+            self._make(variant_id, NOTICES, partial(self.notice, content), content, now)
             return
         newsletter = self.newsletters.get(content.newsletter)
         if newsletter is None:
@@ -157,15 +157,14 @@ class Renderer:
             )
             return
         mail = partial(self.mail, newsletter, content)
-        self._make(variant_id, newsletter.slug, mail, content.change, content.withdrawn, now)
+        self._make(variant_id, newsletter.slug, mail, content, now)
 
     def _make(
         self,
         variant_id: int,
         slug: str,
         mail: Callable[[], Rendering],
-        change: int,
-        without: Collection[str],
+        content: VariantContent | Notice,
         now: datetime,
     ) -> None:
         begun_with = self.fingerprints[slug]
@@ -180,14 +179,25 @@ class Renderer:
         except Exception as error:  # whatever it is, it must not hold up other mails
             self._fail(variant_id, slug, begun_with, error, now)
             return
+        self._keep(variant_id, made, content, begun_with, now)
+
+    def _keep(
+        self,
+        variant_id: int,
+        made: Rendering,
+        content: VariantContent | Notice,
+        begun_with: str,
+        now: datetime,
+    ) -> None:
+        of_articles = content if isinstance(content, VariantContent) else None
         with self.db.write() as conn:
             self.book.add(
                 conn,
                 variant_id,
                 made,
                 fingerprint=begun_with,
-                change=change,
-                without=without,
+                change=of_articles.change if of_articles else 0,
+                without=of_articles.withdrawn if of_articles else (),
                 now=now,
             )
 
@@ -219,16 +229,7 @@ class Renderer:
                     fingerprint=begun_with, reason=reason, until=now + RETRY
                 )
             raise TransientError(reason) from error
-        with self.db.write() as conn:
-            self.book.add(
-                conn,
-                variant_id,
-                made,
-                fingerprint=begun_with,
-                change=content.change,
-                without=content.withdrawn,
-                now=now,
-            )
+        self._keep(variant_id, made, content, begun_with, now)
         return made
 
     def mail(self, newsletter: Newsletter, content: VariantContent) -> Rendering:

@@ -80,9 +80,8 @@ def note_clean(conn: Connection, seen: str) -> None:
 def _note_unclean(conn: Connection, subscriber_id: int) -> bool:
     """Whether it was noted already."""
     was = unclean(conn) is not None
-    row = {"key": _UNCLEAN, "value": str(subscriber_id)}
     conn.execute(delete(meta).where(meta.c.key == _UNCLEAN))
-    conn.execute(insert(meta).values(**row))
+    conn.execute(insert(meta).values(key=_UNCLEAN, value=str(subscriber_id)))
     return was
 
 

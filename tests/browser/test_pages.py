@@ -1,13 +1,13 @@
 """The pages in a real browser: nothing runs, nothing overflows, everything can be reached."""
 
 import re
-from importlib import resources
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser
 
 from publisher import settings
 from publisher.app import App
+from tests.browser.visit import assert_everybody_can_use, opened, press, turn
 from tests.flow.site import Site, until
 
 PATHS = (
@@ -18,24 +18,6 @@ PATHS = (
     "/feeds/filler/page/1/",
     "/feeds/all/",
 )
-AXE = resources.files("axe_playwright_python").joinpath("axe.min.js")
-
-
-def opened(context: BrowserContext, address: str) -> tuple[Page, list[str]]:
-    """The page, and what the browser complained of."""
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    reply = page.goto(address)
-    assert reply is not None
-    assert reply.ok
-    return page, complaints
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -97,9 +79,9 @@ def test_a_reader_finds_their_way_by_keyboard_and_links(chromium: Browser, paper
     page, _ = opened(context, f"http://127.0.0.1:{paper.port}/")
     page.keyboard.press("Tab")
     assert "skip" in page.evaluate("document.activeElement.textContent").lower()
-    page.get_by_role("link", name="Harbour").first.click()
+    turn(page.get_by_role("link", name="Harbour").first)
     assert page.url.endswith("/feeds/harbour/")
-    page.get_by_role("link", name="The ferry is back").first.click()
+    turn(page.get_by_role("link", name="The ferry is back").first)
     assert page.locator("h1").inner_text() == "The ferry is back"
     assert "It left at dawn." in page.locator("main").inner_text()
     context.close()
@@ -125,7 +107,7 @@ def test_the_address_of_a_feed_is_marked_whole_by_the_tab_key(
 ) -> None:
     context = chromium.new_context()
     page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/harbour/")
-    page.locator("main").get_by_role("link", name="How to follow").click()
+    turn(page.locator("main").get_by_role("link", name="How to follow"))
     page.locator("main .kicker a").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.getSelection().toString()").endswith("/feeds/harbour/rss.xml")
@@ -137,30 +119,24 @@ def test_the_address_of_a_feed_is_marked_whole_by_the_tab_key(
 def test_a_month_is_reached_from_the_first_page(chromium: Browser, paper: Site) -> None:
     context = chromium.new_context()
     page, _ = opened(context, f"http://127.0.0.1:{paper.port}/feeds/filler/")
-    page.get_by_role("navigation", name="Archive by month").get_by_role("link").last.click()
+    turn(page.get_by_role("navigation", name="Archive by month").get_by_role("link").last)
     page.wait_for_url("**/feeds/filler/page/1/#2019-*")
     page.locator(":target h2").wait_for(state="visible")
-    page.get_by_role("link", name="Archive by month").click()
+    turn(page.get_by_role("link", name="Archive by month"))
     page.get_by_role("heading", name="Archive by month").wait_for(state="visible")
     context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(chromium: Browser, paper: Site, scheme: str) -> None:
-    """axe-core: contrast, names, landmarks, headings and the other rules that a program can try."""
     context = chromium.new_context(
         viewport={"width": 390, "height": 844},
         color_scheme="dark" if scheme == "dark" else "light",
     )
-    tool = AXE.read_text()
     articles = (f"/feeds/articles/{slug}/" for slug in ("ferry", "parts", "ar", "ja"))
     for path in (*PATHS, *articles):
         page, _ = opened(context, f"http://127.0.0.1:{paper.port}{path}")
-        page.evaluate(tool)
-        found = page.evaluate("axe.run()")
-        assert found["passes"], path
-        wrong = [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]
-        assert wrong == [], path
+        assert_everybody_can_use(page, path)
         page.close()
     context.close()
 
@@ -220,7 +196,7 @@ def test_leaving_by_the_page_takes_a_click(chromium: Browser, paper: Site) -> No
     assert "The Daily" in page.locator("main").inner_text()
     state = paper.json("subscribers", "show", "ada@reader.example")["subscriptions"][0]["state"]
     assert state == "confirmed"
-    page.get_by_role("button", name="Unsubscribe").click()
+    press(page, "Unsubscribe")
     state = paper.json("subscribers", "show", "ada@reader.example")["subscriptions"][0]["state"]
     assert state == "unsubscribed"
     assert complaints == []

@@ -1,12 +1,11 @@
 """Signing up in a real browser: without a script, on a narrow screen, and by the forms as sent."""
 
-import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.browser.test_pages import AXE, opened
+from tests.browser.visit import assert_everybody_can_use, opened, press
 from tests.flow.newsroom import Newsroom
 from tests.flow.site import until
 from tests.flow.smtp import SmtpServer
@@ -35,9 +34,7 @@ def test_pages_fit_the_screen_and_everybody_can_use_them(
         for details in page.locator("summary").all():
             details.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run()")["violations"]
-        assert found == [], (path, json.dumps(found, indent=1)[:3000])
+        assert_everybody_can_use(page, path)
         page.close()
     context.close()
 
@@ -53,12 +50,12 @@ def test_from_the_form_to_the_button_without_a_script(
     page.get_by_label("Once a week", exact=True).check()
     page.get_by_label("Harbour").check()
     page.get_by_label("Once a week: on").select_option("Friday")
-    page.get_by_role("button", name="Subscribe").click()
+    press(page, "Subscribe")
     assert page.locator("h1").inner_text() == "Please look into your inbox"
     until(lambda: server.to(ADA), "the mail")
     page.goto(room.app.site.url + link(server.to(ADA)[0]))
     assert "The Daily, every Friday at 07:00 (Europe/Berlin): Harbour" in page.content()
-    page.get_by_role("button", name="Yes, subscribe").click()
+    press(page, "Yes, subscribe")
     assert page.locator("h1").inner_text() == "You are subscribed"
     assert states(room)[ADA] == "confirmed"
     context.close()
@@ -77,7 +74,7 @@ def test_a_slip_of_the_pen_loses_nothing_that_was_filled_in(
     page.locator("summary").first.click()
     page.get_by_label("Harbour").first.check()
     page.get_by_label("Time zone").first.fill("Asia/Tokyo")
-    page.get_by_role("button", name="Subscribe").click()
+    press(page, "Subscribe")
     assert "is not an address" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Your mail address").input_value() == "ada@nowhere"
     assert page.get_by_label("Your name, if you like").input_value() == 'Ada "the" <b>'
@@ -99,7 +96,7 @@ def test_the_form_of_our_page_about_it_works_on_any_site(
     page = context.new_page()
     page.goto((tmp_path / "blog.html").as_uri())
     page.get_by_label("Your mail address").fill("bo@reader.example")
-    page.get_by_role("button", name="Subscribe").click()
+    press(page, "Subscribe")
     assert page.locator("h1").inner_text() == "Please look into your inbox"
     until(lambda: server.to("bo@reader.example"), "the mail")
     assert states(room)["bo@reader.example"] == "pending"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from publisher.store import subscribers, subscriptions
 from publisher.store.subscriptions import Subscription
 from publisher.store.tables import subscriber
-from tests.browser.test_pages import AXE, opened
+from tests.browser.visit import assert_everybody_can_use, opened, press, turn
 from tests.flow.newsroom import Newsroom
 from tests.flow.site import until
 from tests.flow.smtp import SmtpServer
@@ -68,33 +68,33 @@ def test_from_the_first_form_to_being_forgotten_without_a_script(
     page = context.new_page()
     page.goto(f"{room.app.site.url}/subscribe?newsletter=daily")
     page.get_by_label("Your mail address").fill(ada)
-    page.get_by_role("button", name="Subscribe").click()
+    press(page, "Subscribe")
     until(lambda: server.to(ada), "the mail")
     page.goto(room.app.site.url + link(server.to(ada)[0]))
-    page.get_by_role("button", name="Yes, subscribe").click()
+    press(page, "Yes, subscribe")
     assert page.locator("h1").inner_text() == "You are subscribed"
 
     page.goto(own(room, ada))
     page.get_by_label("At", exact=True).fill("18:30")
     page.get_by_label("Time zone").fill("America/New_York")
-    page.get_by_role("button", name="Save", exact=True).click()
+    press(page, "Save")
     assert "every day at 18:30 (America/New_York)" in page.get_by_role("status").inner_text()
     assert its(room, ada).slot == "daily/daily@18:30[America/New_York]"
 
     open_all(page)
     page.get_by_label("Send nothing until").fill("2027-01-31")
-    page.get_by_role("button", name="Pause", exact=True).click()
+    press(page, "Pause")
     assert "Paused until January 31, 2027" in page.locator("main").inner_text()
     assert its(room, ada).paused_until is not None
-    page.get_by_role("button", name="Go on now").click()
+    press(page, "Go on now")
     assert its(room, ada).paused_until is None
 
     page.goto(leaving(room, ada))
-    page.get_by_role("button", name="Unsubscribe").click()
+    press(page, "Unsubscribe")
     assert its(room, ada).state == "unsubscribed"
     until(lambda: b"/unsubscribe/" in server.to(ada)[-1].data, "the goodbye")
     page.goto(room.app.site.url + link(server.to(ada)[-1], "unsubscribe"))
-    page.get_by_role("button", name="Subscribe again").click()
+    press(page, "Subscribe again")
     assert its(room, ada).state == "confirmed"
 
     page.goto(own(room, ada))
@@ -102,8 +102,8 @@ def test_from_the_first_form_to_being_forgotten_without_a_script(
         page.get_by_role("button", name="Download all").click()
     known = json.loads(Path(downloading.value.path()).read_text())
     assert known["reader"]["address"] == ada
-    page.get_by_role("button", name="Forget me…").click()
-    page.get_by_role("button", name="Yes, forget me").click()
+    press(page, "Forget me…")
+    press(page, "Yes, forget me")
     assert page.locator("h1").inner_text() == "You are forgotten"
     with room.app.db.read() as conn:
         assert ada not in conn.execute(select(subscriber.c.address)).scalars().all()
@@ -121,14 +121,14 @@ def test_another_address_is_confirmed_by_its_button(
     page.get_by_label("Your new address").fill("nobody")
     # The browser itself refuses what is no address; what it lets pass we look at.
     page.get_by_label("Your new address").fill("bo@nowhere")
-    page.get_by_role("button", name="Change the address").click()
+    press(page, "Change the address")
     assert "is not an address" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Your new address").input_value() == "bo@nowhere"
     page.get_by_label("Your new address").fill(NEW)
-    page.get_by_role("button", name="Change the address").click()
+    press(page, "Change the address")
     until(lambda: server.to(NEW), "the mail to the new address")
     page.goto(room.app.site.url + link(server.to(NEW)[0], "address"))
-    page.get_by_role("button", name="Yes, use this address").click()
+    press(page, "Yes, use this address")
     assert page.locator("h1").inner_text() == "Your address is changed"
     until(lambda: server.to("bo@reader.example"), "the mail to the former one")
     assert NEW in context_text(page, own(room, NEW))
@@ -152,11 +152,11 @@ def test_the_zone_is_suggested_by_the_browser_until_one_is_chosen(
     assert zone.input_value() == "Asia/Tokyo"
     assert page.get_by_text("The time zone is a suggestion").is_visible()
     assert its(room, cy).zone is None
-    page.get_by_role("button", name="Save", exact=True).click()
+    press(page, "Save")
     assert its(room, cy).zone == "Asia/Tokyo"
     assert page.get_by_text("The time zone is a suggestion").count() == 0
     zone.fill("Europe/Paris")
-    page.get_by_role("button", name="Save", exact=True).click()
+    press(page, "Save")
     page.reload()
     assert zone.input_value() == "Europe/Paris"
     assert complaints == []
@@ -178,9 +178,7 @@ def test_pages_fit_the_screen_and_everybody_can_use_them(
     def look(page: Page, title: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, title
         assert page.locator("h1").count() == 1, title
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run()")["violations"]
-        assert found == [], (title, json.dumps(found, indent=1)[:3000])
+        assert_everybody_can_use(page, title)
         if folder := os.environ.get("SCREENSHOTS"):
             page.screenshot(path=f"{folder}/{title}-{width}-{scheme}.png", full_page=True)
 
@@ -190,23 +188,23 @@ def test_pages_fit_the_screen_and_everybody_can_use_them(
     look(page, "preferences")
     daily = page.locator("section", has=page.get_by_role("heading", name="The Daily"))
     daily.get_by_label("Send nothing until").fill("2027-02-01")
-    daily.get_by_role("button", name="Pause", exact=True).click()
+    turn(daily.get_by_role("button", name="Pause", exact=True))
     page.get_by_text("Paused until February 1, 2027", exact=True).wait_for()
     look(page, "paused")
     page.get_by_label("Your new address").fill("new-" + dee)
-    page.get_by_role("button", name="Change the address").click()
+    press(page, "Change the address")
     look(page, "asked")
-    page.get_by_role("button", name="Forget me…").click()
+    press(page, "Forget me…")
     look(page, "erase")
     until(lambda: server.to("new-" + dee), "the mail to the new address")
     page.goto(room.app.site.url + link(server.to("new-" + dee)[0], "address"))
     look(page, "address")
     page.goto(leaving(room, dee))
     look(page, "unsubscribe")
-    page.get_by_role("link", name="Choose fewer").click()
+    turn(page.get_by_role("link", name="Choose fewer"))
     look(page, "limited")
     page.goto(leaving(room, dee))
-    page.get_by_role("button", name="Unsubscribe").click()
+    press(page, "Unsubscribe")
     look(page, "left")
     assert complaints == []
     context.close()
@@ -244,9 +242,7 @@ def test_the_page_in_another_language(
 
     def look(title: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, title
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run()")["violations"]
-        assert found == [], (title, json.dumps(found, indent=1)[:3000])
+        assert_everybody_can_use(page, title)
         if folder := os.environ.get("SCREENSHOTS"):
             page.screenshot(path=f"{folder}/{language}-{title}-{width}.png", full_page=True)
 
@@ -259,16 +255,14 @@ def test_the_page_in_another_language(
         )
         assert abs(hour - weekday) <= 1
     page.locator("[name=until]").first.fill("2027-02-01")
-    page.locator("button[value=pause]").click()
+    turn(page.locator("button[value=pause]"))
     page.get_by_text(paused, exact=True).wait_for()
     look("paused")
     page.locator("[name=zone]").fill("Europe/Berln")
-    page.locator("button[value=save]").click()
-    page.get_by_role("alert").wait_for()
+    turn(page.locator("button[value=save]"))
     assert wrong in page.get_by_role("alert").inner_text()
     look("wrong")
-    page.locator("button[value=erase]").click()
-    page.wait_for_function("!document.querySelector('[name=zone]')")
+    turn(page.locator("button[value=erase]"))
     look("erase")
     assert [each for each in complaints if "400" not in each] == []
     context.close()

@@ -38,12 +38,6 @@ def _page(room: Newsroom, name: str) -> str:
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "digest.txt").write_text(TEMPLATE)

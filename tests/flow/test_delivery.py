@@ -5,7 +5,6 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,18 +33,6 @@ HEADERS = [
     "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post", "Auto-Submitted", "Content-Language", "MIME-Version", "Content-Type",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
-def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
-    with newsroom(tmp_path, server) as open_room:
-        yield open_room
 
 
 async def until_(happened: Any, what: str, seconds: float = 20) -> None:

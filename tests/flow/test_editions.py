@@ -1,20 +1,11 @@
 """An edition from its mail to the browser of whoever has the address."""
 
 import re
-from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
 
-import pytest
-
 from tests.flow.site import Site, until
 from tests.flow.smtp import SmtpServer
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
 
 
 def test_the_address_in_a_mail_leads_to_its_edition_without_its_reader(

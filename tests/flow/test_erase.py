@@ -11,13 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlencode
 
-import pytest
 from sqlalchemy import select
 
 from publisher.core.identity import address_hash
 from publisher.store import subscribers
 from publisher.store.tables import bounce, delivery, subscriber, subscription, suppression
-from tests.flow.newsroom import Newsroom, newsroom
+from tests.flow.newsroom import Newsroom
 from tests.flow.site import until
 from tests.flow.smtp import SmtpServer
 from tests.flow.test_signup import link
@@ -27,18 +26,6 @@ FINCH = "Magdalena.Finch@finchnest.example"
 BO = "bo@reader.example"
 WORDS = ("zebulon", "quillhouse")
 """Of the address and the name; nothing else has them."""
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
-def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
-    with newsroom(tmp_path, server) as open_room:
-        yield open_room
 
 
 def spellings(word: str) -> Iterator[bytes]:

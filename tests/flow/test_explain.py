@@ -26,12 +26,6 @@ window = 1
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
     with newsroom(tmp_path, server, more=ALERTS) as found:
         yield found

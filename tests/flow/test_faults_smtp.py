@@ -29,21 +29,9 @@ HELLO = b"250-relay.example\r\n250 SMTPUTF8\r\n"
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def other() -> Iterator[SmtpServer]:
     with SmtpServer().running() as running:
         yield running
-
-
-@pytest.fixture
-def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
-    with newsroom(tmp_path, server) as open_room:
-        yield open_room
 
 
 def three_digests(room: Newsroom, more: int = 0) -> None:

@@ -23,12 +23,6 @@ HEADERS = [
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
     with newsroom(tmp_path, server) as open_room:
         open_room.now = datetime.now(UTC)

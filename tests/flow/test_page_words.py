@@ -51,12 +51,6 @@ def unmarked(page: str) -> list[str]:
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
     with newsroom(tmp_path, server, more=MORE) as open_room:
         open_room.join("ada")

@@ -21,12 +21,6 @@ RENAMED = CONFIG + 'formerly = ["morning"]\n'
 DAILY = '[[newsletters]]\nslug = "daily"\ntitle = "The Daily"\n'
 
 
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
 def reconfigure(site: Site, config: str, more: str = "") -> None:
     site.config, site.more = config, more
     site.configure()

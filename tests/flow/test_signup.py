@@ -76,12 +76,6 @@ class Visitor:
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
     with newsroom(tmp_path, server, more=MORE) as open_room:
         yield open_room

@@ -35,12 +35,6 @@ template = "mine"
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer().running() as running:
-        yield running
-
-
-@pytest.fixture
 def room(tmp_path: Path, server: SmtpServer) -> Iterator[Newsroom]:
     """Ada reads a newsletter with a template of its own, Bo the one with ours."""
     with newsroom(tmp_path, server, more=MINE) as room:
