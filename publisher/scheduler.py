@@ -6,7 +6,6 @@ tick may come late, or twice, and nothing is lost or done twice.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
@@ -14,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from publisher.errors import AwayError, PublisherError
 
-_LOOK = 1.0  # seconds between looks whether the clock was set back
+_LOOK = 1.0  # seconds between looks whether the clock was set
 
 log = structlog.get_logger()
 # A tick that comes while its step still runs is passed over, which is no news.
@@ -78,6 +77,22 @@ class Step:
             )
 
 
+class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Counts from now on. APScheduler's own counts from the last time: after a month asleep it
+    goes through each second of it, and holds up everything else.
+    """
+
+    def __init__(self, interval: timedelta) -> None:
+        self.interval = interval
+
+    def get_next_fire_time(
+        self,
+        previous: datetime | None,  # noqa: ARG002 — it is asked so
+        now: datetime,
+    ) -> datetime:
+        return now + self.interval
+
+
 class Ticks:
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(
@@ -91,9 +106,8 @@ class Ticks:
     def every(self, interval: timedelta, step: Step, *, at_once: bool = False) -> None:
         """Run `step` every `interval`, the first time after one, or `at_once`."""
         self._steps.append(step)
-        trigger = IntervalTrigger(seconds=interval.total_seconds())
         first = {"next_run_time": datetime.now(UTC)} if at_once else {}
-        self._scheduler.add_job(step.run, trigger, id=step.name, name=step.name, **first)
+        self._scheduler.add_job(step.run, _Every(interval), id=step.name, name=step.name, **first)
 
     def start(self) -> None:
         self._scheduler.start()
@@ -109,11 +123,14 @@ class Ticks:
         self._scheduler.shutdown(wait=False)
 
     async def _watch_the_clock(self) -> None:
-        """The scheduler goes by the clock on the wall: set back an hour, it would sleep an hour."""
-        loop = asyncio.get_running_loop()
+        """The scheduler goes by the clock on the wall: set back an hour, it would sleep an hour.
+
+        And so it would if the clock was put right again meanwhile: its alarm is wound up already.
+        """
         while True:
-            wall, steady = time.time(), loop.time()
             await asyncio.sleep(_LOOK)
-            if time.time() - wall < loop.time() - steady - _LOOK:
-                for job in self._scheduler.get_jobs():
-                    job.modify(next_run_time=datetime.now(UTC))
+            now = datetime.now(UTC)
+            for job in self._scheduler.get_jobs():
+                if job.next_run_time > now + job.trigger.interval:
+                    job.modify(next_run_time=now)
+            self._scheduler.wakeup()

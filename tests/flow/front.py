@@ -131,7 +131,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 def _answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/feeds/", timeout=5):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/feeds/", timeout=30):
             return True
     except urllib.error.HTTPError as error:
         error.close()

@@ -127,7 +127,7 @@ class Hub:
         if not self.fetches:
             return Told(topic=topic, status=0, body=b"")
         try:
-            with urlopen(topic, timeout=5) as reply:
+            with urlopen(topic, timeout=30) as reply:
                 return Told(topic=topic, status=reply.status, body=reply.read())
         except HTTPError as error:
             with error:

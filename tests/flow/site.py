@@ -207,7 +207,7 @@ class Site:
 
     def moved(self, path: str) -> tuple[int, str]:
         """Status and Location of the daemon's answer, not followed."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", path)
             reply = connection.getresponse()

@@ -44,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Pro
 
 
 def dated(proxy: Proxy) -> bool:
-    with urlopen(f"{proxy.url}{JSON}", timeout=5) as reply:
+    with urlopen(f"{proxy.url}{JSON}", timeout=30) as reply:
         return "Last-Modified" in reply.headers
 
 

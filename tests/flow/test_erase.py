@@ -167,7 +167,7 @@ def test_nothing_of_a_former_address_stays_either(room: Newsroom, server: SmtpSe
     with room.site.daemon():
         all_that_can_happen_to_a_mail(room, server)
         post(room, own_page(room, QUILL), do="address", address=FINCH)
-        until(lambda: server.to(FINCH), "the mail to the new address", 10)
+        until(lambda: server.to(FINCH), "the mail to the new address")
         post(room, link(server.to(FINCH)[0], "address"))
         until(
             lambda: b"another address" in server.to(known_as(QUILL))[-1].data,

@@ -467,7 +467,7 @@ def test_a_clock_that_is_set_forward_and_back_in_mid_send(tmp_path: Path) -> Non
             soon = clock.now.replace(microsecond=0) + timedelta(seconds=4)
             site.write("two.md", "Two", date=soon.isoformat())
             until(lambda: clock.now > soon or "Two" in site.feed(), "its time to come")
-            until(lambda: "Two" in site.feed(), "what is looked for every second", 10)
+            until(lambda: "Two" in site.feed(), "what is looked for every second")
 
 
 def test_a_clock_that_is_set_around_the_hour_of_a_digest(tmp_path: Path) -> None:
@@ -480,7 +480,7 @@ def test_a_clock_that_is_set_around_the_hour_of_a_digest(tmp_path: Path) -> None
 
         def appears(title: str) -> None:
             site.write(f"{every.index(title)}.md", title, date="2026-11-22T12:00:00Z")
-            until(lambda: title in site.feed(), "the article", 15)
+            until(lambda: title in site.feed(), "the article")
 
         def brings(*numbers: int) -> None:
             count = catcher.count + 1

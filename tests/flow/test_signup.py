@@ -628,7 +628,7 @@ async def test_what_is_wrong_is_said_and_changes_nothing(
     assert tables(room) == before
 
 
-HOSTILE = '"><script>alert(1)</script>&amp;\x00\x1b[31m\u202eevil\r\nX: y{{ 7*7 }}'
+HOSTILE = '"><script>alert(1)</script>&amp;\x00\x1b[31m\u202eevil\r\nX: y{{ 77 * 77777 }}'
 
 
 async def test_strangers_words_are_shown_as_words(room: Newsroom, server: SmtpServer) -> None:
@@ -637,7 +637,7 @@ async def test_strangers_words_are_shown_as_words(room: Newsroom, server: SmtpSe
         answer = await web.sign_up(**{field_: HOSTILE, "email": "x"} | {field_: HOSTILE})
         assert answer.status_code == 400
         assert "<script>" not in answer.text
-        assert "49" not in re.sub(r"(?s)<style>.*</style>|<datalist.*</datalist>", "", answer.text)
+        assert "5988829" not in answer.text
     await web.sign_up(newsletter=["daily", "alerts"], name=HOSTILE)
     await deliver(room)
     [mail] = server.mails

@@ -107,8 +107,8 @@ def test_its_own_mails_wait_with_the_reason_and_go_out_once_it_is_mended(
     room.plan("mine")
     room.plan()
     with capture_logs() as logs, sending(room):
-        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail", 10)
-        until(lambda: room.row("ada")["state"] == "deferred", "the quarantine", 10)
+        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail")
+        until(lambda: room.row("ada")["state"] == "deferred", "the quarantine")
         row = room.row("ada")
         assert (row["reply"], row["attempt"], row["rendering_id"]) == (reason, 0, None)
         assert room.now < row["next_attempt_at"] <= room.now + 2 * RETRY
@@ -116,7 +116,7 @@ def test_its_own_mails_wait_with_the_reason_and_go_out_once_it_is_mended(
 
         write(room, MENDED)
         room.app.renderer.refresh(room.now)  # as the daemon does every two seconds
-        until(lambda: room.row("ada")["state"] == "sent", "the mended mail", 10)
+        until(lambda: room.row("ada")["state"] == "sent", "the mended mail")
     assert b"Mended: One" in [each.data for each in server.mails][-1]
     assert len(server.mails) == 2
     room.check_books()
@@ -130,15 +130,15 @@ def test_a_killed_process_costs_its_mail_a_wait_and_no_more(
     room.plan("mine")
     with capture_logs() as logs, sending(room):
         os.kill(until(rendering, "the rendering"), signal.SIGKILL)
-        until(lambda: room.row("ada")["state"] == "deferred", "the quarantine", 10)
+        until(lambda: room.row("ada")["state"] == "deferred", "the quarantine")
         assert "ended (SIGKILL)" in room.row("ada")["reply"]
         assert told(logs) == [room.row("ada")["reply"]]
         room.plan()
-        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail", 10)
+        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail")
 
         write(room, MENDED)  # it is not looked at yet: time passes and it is tried again
         room.wait(seconds=2 * RETRY.total_seconds())
-        until(lambda: room.row("ada")["state"] == "sent", "the mail", 10)
+        until(lambda: room.row("ada")["state"] == "sent", "the mail")
 
 
 def test_what_is_rendered_goes_out_while_another_template_loops(
@@ -151,7 +151,7 @@ def test_what_is_rendered_goes_out_while_another_template_loops(
     room.app.renderer.make(room.row("bo")["variant_id"], room.now)
     begun = time.monotonic()
     with sending(room):
-        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail", 10)
+        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail")
         until(rendering, "the rendering")
         before = room.row("ada")
     # And the program's end need not wait for it, nor is it held against the mail.
@@ -180,15 +180,15 @@ def test_the_other_variants_are_not_tried_as_well(room: Newsroom) -> None:
     variants = {each["variant_id"] for each in room.rows()}
     assert len(variants) > 200
     with capture_logs() as logs, sending(room):
-        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail", 20)
-        until(lambda: "pending" not in room.states(), "the others to be set aside", 20)
+        until(lambda: room.row("bo")["state"] == "sent", "the other newsletter's mail")
+        until(lambda: "pending" not in room.states(), "the others to be set aside")
         assert len(told(logs)) == 1
         mine = [each for each in room.rows() if each["state"] == "deferred"]
         assert {each["reply"] for each in mine} == set(told(logs))
 
         write(room, MENDED)
         room.app.renderer.refresh(room.now)
-        until(lambda: set(room.states()) == {"sent"}, "all mails", 30)
+        until(lambda: set(room.states()) == {"sent"}, "all mails")
 
 
 def test_the_daemon_goes_on(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_the_daemon_goes_on(tmp_path: Path) -> None:
             [process] = until(lambda: presses(daemon.pid), "the process that renders")
             os.kill(process, signal.SIGKILL)
             (templates / "mine.html").write_text(MENDED)
-            until(lambda: catcher.count == 2, "the mended mail", 20)
+            until(lambda: catcher.count == 2, "the mended mail")
             assert site.log().count("mail cannot be rendered") == 1
             [process] = presses(daemon.pid)
         until(lambda: not Path(f"/proc/{process}").exists(), "its end")

@@ -149,10 +149,10 @@ def test_one_that_hangs_holds_up_neither_another_nor_the_end(tmp_path: Path) -> 
         site = Site(tmp_path, more=hubs(dead, alive))
         site.write("one.md", "One")
         with site.daemon() as process:
-            until(lambda: dead.underway, "the dead one to be asked", seconds=10)
-            until(lambda: set(alive.counts()) == feeds("all", "news"), "the other", seconds=10)
+            until(lambda: dead.underway, "the dead one to be asked")
+            until(lambda: set(alive.counts()) == feeds("all", "news"), "the other")
             site.write("two.md", "Two")
-            until(lambda: sum(alive.counts().values()) == 12, "it again", seconds=10)
+            until(lambda: sum(alive.counts().values()) == 12, "it again")
             assert dead.underway == 1
             begun = time.monotonic()
             process.terminate()

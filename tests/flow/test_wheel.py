@@ -94,7 +94,7 @@ def test_a_paper_is_set_up_and_run_with_it_alone(wheel: Path, tmp_path: Path) ->
 
 
 def get(port: int, path: str) -> bytes:
-    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
         return bytes(reply.read())
     return b""
 

@@ -1,11 +1,14 @@
-"""A step of the daemon may fail: that is told once, and it goes on."""
+"""A step of the daemon may fail: that is told once, and it goes on. Clocks may be set."""
 
 import asyncio
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
+import pytest
+from apscheduler.schedulers import base
 from structlog.testing import capture_logs
 
+from publisher import scheduler
 from publisher.errors import TransientError
 from publisher.scheduler import Step, Ticks
 
@@ -85,3 +88,49 @@ async def test_stopping_waits_for_what_runs_and_begins_nothing_more() -> None:
         await stopping
     assert ended == 1
     assert lines == []
+
+
+class WallClock(datetime):
+    ahead = timedelta()
+    looked_at = 0
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "WallClock":
+        cls.looked_at += 1
+        return cls.fromtimestamp(datetime.now(tz).timestamp(), UTC) + cls.ahead
+
+    @classmethod
+    async def set(cls, ahead: timedelta) -> None:
+        """And wait until somebody has gone by it."""
+        cls.ahead, cls.looked_at = ahead, 0
+        while cls.looked_at < 4:
+            await asyncio.sleep(TICK.total_seconds())
+
+
+@pytest.mark.parametrize("moves", [[1], [1, 0], [-1], [-1, 0]], ids=str)
+async def test_a_clock_that_is_set_puts_nothing_to_sleep(
+    monkeypatch: pytest.MonkeyPatch, moves: list[int]
+) -> None:
+    for module in (base, scheduler):
+        monkeypatch.setattr(module, "datetime", WallClock)
+    monkeypatch.setattr(WallClock, "ahead", timedelta())
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        done += 1
+
+    async def goes_on() -> None:
+        before = done
+        while done == before:
+            await asyncio.sleep(TICK.total_seconds())
+
+    ticks = Ticks()
+    ticks.every(TICK, Step("count", work))
+    ticks.start()
+    async with asyncio.timeout(10):
+        await goes_on()
+        for days in moves:
+            await WallClock.set(timedelta(days=days))
+        await goes_on()
+    await ticks.stop()
