@@ -14,6 +14,7 @@ test: $(VENV)/.developing ## every test but the slow acceptance runs
 
 acceptance: $(VENV)/.developing ## the slow ones: 300 kills in 100,000 mails, disks that fail
 	$(BIN)/python -m pytest -m slow -s
+	$(BIN)/python -m pytest -n auto --dist worksteal --hypothesis-profile=search tests/unit tests/store
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

@@ -465,7 +465,7 @@ def test_a_planning_that_was_killed_goes_on_in_a_shared_slot(world: World) -> No
 STEPS = ("publish", "publish", "hour", "day", "week", "join morning", "join daily", "merge", "back")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.lists(st.sampled_from(STEPS), max_size=25),
     cadences=st.tuples(*[st.sampled_from(list(Cadence))] * 2),

@@ -900,6 +900,6 @@ class PostgresBooks(Books):
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
+TestBooks.settings = settings(max_examples=10, stateful_step_count=30)
 TestPostgresBooks = PostgresBooks.TestCase
 TestPostgresBooks.settings = TestBooks.settings

@@ -549,13 +549,13 @@ class PostgresOnce(Once):
 
 
 TestOnce = Once.TestCase
-TestOnce.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestOnce.settings = settings(max_examples=15, stateful_step_count=20)
 TestPostgresOnce = PostgresOnce.TestCase
-TestPostgresOnce.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)
+TestPostgresOnce.settings = settings(max_examples=6, stateful_step_count=20)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     moves=st.lists(
         st.tuples(

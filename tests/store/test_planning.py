@@ -303,7 +303,7 @@ def test_a_change_of_cadence_hour_and_zone_loses_and_repeats_nothing(world: Worl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=st.lists(
         st.one_of(

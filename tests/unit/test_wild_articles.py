@@ -91,7 +91,7 @@ def seen(text: str | None) -> str:
 
 
 @given(articles)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_format_can_be_read_and_says_it_all(article: Article) -> None:
     made = feed(article)
     for write in (rss, atom, json_feed):
@@ -127,7 +127,7 @@ def test_every_format_can_be_read_and_says_it_all(article: Article) -> None:
 
 
 @given(articles)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_format_holds_what_it_cannot(article: Article) -> None:
     made = feed(article)
     assert rss_faults(rss(made)) == []
