@@ -116,14 +116,22 @@ def render(content: EditionContent, templates: Environment) -> Rendering:
     )
 
 
-def fingerprint(made_for: object, site: Site, templates: Environment) -> str:
-    """Changes with everything but articles that a rendering is made of; `made_for` are the
-    settings of its newsletter, or of notices."""
-    facts = (made_for, site, translations.fingerprint())
-    digest = hashlib.sha256(repr(facts).encode("utf-8", "replace"))
+def fingerprints(
+    made_for: Mapping[str, object], site: Site, templates: Environment
+) -> Mapping[str, str]:
+    """Each changes with everything but articles that a rendering is made of.
+
+    `made_for`, by newsletter: its settings; notices have theirs.
+    """
+    shared = hashlib.sha256(repr((site, translations.fingerprint())).encode("utf-8", "replace"))
     for name, source in sources(templates):  # one that cannot be read: `render` says so
-        digest.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
-    return digest.hexdigest()[:32]
+        shared.update(f"\0{name}\0{source}".encode("utf-8", "replace"))
+    found = {}
+    for slug, settings in made_for.items():
+        digest = shared.copy()
+        digest.update(f"\0\0{settings!r}".encode("utf-8", "replace"))
+        found[slug] = digest.hexdigest()[:32]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from publisher.core.notice import NOTICES, Notice
 from publisher.core.tokens import Purpose
 from publisher.errors import OverrunError, PublisherError, TransientError
 from publisher.newsletters.notices import MailContent, NoticeMail
-from publisher.newsletters.render import EditionContent, fingerprint
+from publisher.newsletters.render import EditionContent, fingerprints
 
 RETRY = timedelta(minutes=5)
 """How long mails wait whose template fails: time to mend it."""
@@ -284,10 +284,9 @@ class Renderer:
 
     def _look(self) -> Mapping[str, str]:
         notices = (self.notice_sender, sorted(self.newsletters))
-        return {
-            slug: f"{self.key_id}:{fingerprint(made_for, self.site, self.press.templates)}"
-            for slug, made_for in (*self.newsletters.items(), (NOTICES, notices))
-        }
+        made_for = {**self.newsletters, NOTICES: notices}
+        found = fingerprints(made_for, self.site, self.press.templates)
+        return {slug: f"{self.key_id}:{each}" for slug, each in found.items()}
 
     def _fail(
         self, variant_id: int, slug: str, begun_with: str, error: Exception, now: datetime

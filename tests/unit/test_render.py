@@ -1,7 +1,7 @@
 """What stands in an edition's mail, in both its parts, and that it is the same every time."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -26,7 +26,7 @@ from publisher.core.model import (
 from publisher.errors import ConfigurationError, PermanentError, PublisherError
 from publisher.kit.jinja import environment
 from publisher.kit.resources import folder
-from publisher.newsletters.render import MAX_HTML, EditionContent, fingerprint, render
+from publisher.newsletters.render import MAX_HTML, EditionContent, fingerprints, render
 
 DATA = Path(__file__).parents[1] / "data" / "mail"
 PLANNED = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -445,11 +445,19 @@ def test_a_newsletter_can_have_its_own_template(tmp_path: Path) -> None:
         render(missing, templates)
 
 
-def test_the_fingerprint_follows_templates_and_settings(tmp_path: Path) -> None:
-    first = fingerprint(DAILY, SITE, own(tmp_path, "one"))
-    assert first == fingerprint(DAILY, SITE, own(tmp_path, "one"))
-    assert first != fingerprint(DAILY, SITE, own(tmp_path, "two"))
-    assert first != fingerprint(replace(DAILY, title="Other"), SITE, own(tmp_path, "one"))
+def test_the_fingerprints_follow_templates_and_settings(tmp_path: Path) -> None:
+    def made(text: str, title: str = "Daily", site: Site = SITE) -> Mapping[str, str]:
+        both = {"daily": replace(DAILY, title=title), "": ("news@news.example", ["daily"])}
+        return fingerprints(both, site, own(tmp_path, text))
+
+    first = made("one")
+    assert made("one") == first
+    assert len(set(first.values())) == 2
+    for other in (made("two"), made("one", site=replace(SITE, title="Other"))):
+        assert not {*other.values()} & {*first.values()}
+    retitled = made("one", "Other")
+    assert retitled["daily"] != first["daily"]
+    assert retitled[""] == first[""]
 
 
 def test_who_sends_it(templates: Environment) -> None:
