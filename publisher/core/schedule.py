@@ -55,6 +55,16 @@ def latest_due(slot: SlotTime, now: datetime) -> datetime | None:
     return max((due for due in _around(slot, now) if due <= now), default=None)
 
 
+def day_begins(moment: datetime, zone: str) -> datetime:
+    """When the day of `moment` began in a zone; where its midnight comes twice, the first.
+
+    Raises zoneinfo.ZoneInfoNotFoundError when the zone is unknown.
+    """
+    there = ZoneInfo(zone)
+    day = moment.astimezone(there).date()
+    return datetime.combine(day, time(), tzinfo=there).astimezone(UTC)
+
+
 def _around(slot: SlotTime, moment: datetime) -> Iterator[datetime]:
     """Due moments in order, from one before `moment` to one after it."""
     if slot.cadence is Cadence.IMMEDIATE:

@@ -32,6 +32,8 @@ class Told:
 class EditionFacts:
     newsletter: str
     slot: str
+    zone: str
+    """Of its days."""
     planned_at: datetime
     state: EditionState
     totals_only: bool
@@ -63,7 +65,7 @@ class ReaderFacts:
     subscription: SubscriptionFacts | None
     max_per_day: int | None
     got_that_day: Sequence[int]
-    """The editions before this one of the same day (UTC) that they were to get."""
+    """The editions before this one of the same day (in its zone) that they were to get."""
     held: Mapping[str, Sequence[int]]
     """By article of the edition: the reader's other editions that hold it, the oldest first; of a
     newsletter that repeats what others gave, its own only."""

@@ -44,7 +44,7 @@ def slot_for(newsletter: Newsletter, wishes: Wishes) -> SlotTime:
             f"{newsletter.slug} comes {' or '.join(newsletter.cadences)}, not {cadence}"
         )
     if cadence is Cadence.IMMEDIATE:
-        return SlotTime(newsletter=newsletter.slug, cadence=cadence)
+        return SlotTime(newsletter=newsletter.slug, cadence=cadence, zone=newsletter.zone)
     return SlotTime(
         newsletter=newsletter.slug,
         cadence=cadence,

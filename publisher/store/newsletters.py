@@ -100,6 +100,10 @@ def _move_slots(conn: Connection, offered: Newsletter, now: datetime) -> None:
 
     Their place in the order goes along, so nobody misses or gets anything twice.
     """
+    at_once = slot.c.cadence == Cadence.IMMEDIATE
+    conn.execute(
+        update(slot).where(slot.c.newsletter == offered.slug, at_once).values(zone=offered.zone)
+    )
     for wishes, slot_id, wanted in _drifted(conn, offered):
         new_id = slots.ensure(conn, wanted, now)
         chose_so = (

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from publisher.core.edition import Edition, Reader
 from publisher.core.model import MAILABLE_STATES, DeliveryState, SubscriptionState
 from publisher.core.planning import LeftOut
+from publisher.core.schedule import day_begins
 from publisher.core.selection import Item
 from publisher.store.tables import (
     article,
@@ -126,13 +127,12 @@ def left_out(
 def _conditions(of: Edition, all_given: bool) -> Mapping[LeftOut, ColumnElement[bool]]:
     """What must hold for a reader to be looked at, by what they are where it does not."""
     place = subscription.c.after_seq
-    since_midnight = of.planned_at.replace(hour=0, minute=0, second=0, microsecond=0)
     today = (
         select(func.count())
         .select_from(delivery.join(edition, edition.c.id == delivery.c.edition_id))
         .where(
             delivery.c.subscriber_id == subscriber.c.id,
-            edition.c.planned_at >= since_midnight,
+            edition.c.planned_at >= day_begins(of.planned_at, of.zone),
             given(),
         )
         .scalar_subquery()

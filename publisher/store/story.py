@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, func, select, true
 
 from publisher.core.model import DeliveryState, EditionState
+from publisher.core.schedule import day_begins
 from publisher.core.selection import Item
 from publisher.core.story import EditionFacts, ReaderFacts, SubscriptionFacts, Told
 from publisher.store import readership, subscriptions
@@ -176,7 +177,7 @@ def bounces(conn: Connection, subscriber_id: int) -> list[Bounced]:
 
 def about_edition(conn: Connection, edition_id: int) -> EditionFacts | None:
     row = conn.execute(
-        select(edition, slot.c.key, newsletter.c.categories)
+        select(edition, slot.c.key, slot.c.zone, newsletter.c.categories)
         .join(slot, slot.c.id == edition.c.slot_id)
         .join(newsletter, newsletter.c.slug == edition.c.newsletter)
         .where(edition.c.id == edition_id)
@@ -186,6 +187,7 @@ def about_edition(conn: Connection, edition_id: int) -> EditionFacts | None:
     return EditionFacts(
         newsletter=row.newsletter,
         slot=row.key,
+        zone=row.zone,
         planned_at=row.planned_at,
         state=EditionState(row.state),
         totals_only=row.totals is not None,
@@ -205,7 +207,9 @@ def about_reader(
         state=reader.state,
         subscription=_subscription(conn, reader, edition_id, about.newsletter),
         max_per_day=reader.max_per_day,
-        got_that_day=_got_that_day(conn, reader.id, edition_id, about.planned_at),
+        got_that_day=_got_that_day(
+            conn, reader.id, edition_id, day_begins(about.planned_at, about.zone)
+        ),
         held=_held(conn, reader.id, edition_id, by=about.newsletter if repeats else None),
         cleared_upto=int(
             conn.execute(
@@ -267,9 +271,8 @@ def _articles(conn: Connection, edition_id: int) -> Sequence[Told]:
 
 
 def _got_that_day(
-    conn: Connection, subscriber_id: int, edition_id: int, planned_at: datetime
+    conn: Connection, subscriber_id: int, edition_id: int, midnight: datetime
 ) -> list[int]:
-    midnight = planned_at.replace(hour=0, minute=0, second=0, microsecond=0)
     statement = (
         select(edition.c.id)
         .join(delivery, delivery.c.edition_id == edition.c.id)

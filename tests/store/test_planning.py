@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from publisher.core import planning
-from publisher.core.model import Cadence, DeliveryState, EditionState
+from publisher.core.edition import VariantContent
+from publisher.core.model import Cadence, DeliveryState, EditionState, Newsletter
 from publisher.newsletters.plan import decided
 from publisher.store import (
     articles,
@@ -21,9 +22,18 @@ from publisher.store import (
     newsletters,
     publication,
     readership,
+    renderings,
     slots,
 )
-from publisher.store.tables import article, category, delivery, edition, subscriber, subscription
+from publisher.store.tables import (
+    article,
+    category,
+    delivery,
+    edition,
+    subscriber,
+    subscription,
+    variant,
+)
 from tests.store.conftest import KINDS, new_database
 from tests.store.world import ALERTS, DAILY, World
 
@@ -272,6 +282,46 @@ def test_what_is_over_the_daily_cap_folds_into_a_later_mail(world: World) -> Non
     world.wait(days=1).publish("three")
     world.wait(minutes=2).plan()
     assert world.mails("ada") == [["one"], ["three", "two"]]
+
+
+@pytest.mark.parametrize("to", [ALERTS, DAILY], ids=["alerts", "daily"])
+def test_the_cap_goes_by_the_days_of_the_newsletters_zone(world: World, to: Newsletter) -> None:
+    """In New York 19:30 and 20:30 are one day, though it is another in Greenwich."""
+    there = replace(to, zone="America/New_York")
+    world.newsletters = (there,)
+    world.settle()
+    world.subscribe("ada", there, cadence=Cadence.IMMEDIATE)
+    with world.db.write() as conn:
+        conn.execute(update(subscriber).values(max_per_day=1))
+    world.now = datetime(2026, 11, 3, 0, 30, tzinfo=UTC)
+    world.publish("at half past seven")
+    world.wait(minutes=3).plan()
+    world.now = datetime(2026, 11, 3, 1, 30, tzinfo=UTC)
+    world.publish("at half past eight")
+    assert world.wait(minutes=3).plan() == 0
+    world.now = datetime(2026, 11, 3, 5, 30, tzinfo=UTC)
+    world.publish("at half past midnight")
+    assert world.wait(minutes=3).plan() == 1
+    assert world.mails("ada")[1:] == [["at half past midnight", "at half past eight"]]
+
+
+def test_an_alert_is_dated_in_the_zone_of_its_newsletter(world: World) -> None:
+    def zone() -> str:
+        with world.db.read() as conn:
+            newest = conn.execute(select(func.max(variant.c.id))).scalar_one()
+            content = renderings.content(conn, newest)
+        assert isinstance(content, VariantContent)
+        return content.zone
+
+    world.subscribe("ada", cadence=Cadence.IMMEDIATE)
+    world.publish("one")
+    world.wait(minutes=20).plan()
+    assert zone() == "Europe/Berlin"
+    world.newsletters = (replace(DAILY, zone="Asia/Tokyo"), ALERTS)
+    world.settle()
+    world.publish("two")
+    world.wait(minutes=20).plan()
+    assert zone() == "Asia/Tokyo"
 
 
 def test_a_change_of_cadence_hour_and_zone_loses_and_repeats_nothing(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.core.model import Cadence, SlotTime
-from publisher.core.schedule import latest_due, next_due, parse_at, slot_key
+from publisher.core.schedule import day_begins, latest_due, next_due, parse_at, slot_key
 
 ZONES = sorted(zoneinfo.available_timezones() - {"Factory", "localtime"})
 HOUR = timedelta(hours=1)
@@ -157,6 +157,29 @@ def test_moments_are_in_utc_whatever_zone_is_asked_in() -> None:
 )
 def test_slot_key(slot: SlotTime, key: str) -> None:
     assert slot_key(slot) == key
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "began"),
+    [
+        ("2026-11-23T12:00", "UTC", "2026-11-23T00:00"),
+        ("2026-11-23T00:00", "UTC", "2026-11-23T00:00"),
+        ("2026-11-23T04:59", "America/New_York", "2026-11-22T05:00"),
+        ("2026-11-23T05:00", "America/New_York", "2026-11-23T05:00"),
+        ("2026-11-22T22:30", "Asia/Tokyo", "2026-11-22T15:00"),
+        # 25 and 23 hours long.
+        ("2026-10-25T22:59", "Europe/Berlin", "2026-10-24T22:00"),
+        ("2026-03-29T21:59", "Europe/Berlin", "2026-03-28T23:00"),
+        # A midnight that is left out, and one that comes twice.
+        ("2026-09-06T12:00", "America/Santiago", "2026-09-06T04:00"),
+        ("2026-11-01T05:30", "America/Havana", "2026-11-01T04:00"),
+    ],
+)
+def test_when_a_day_began(moment: str, zone: str, began: str) -> None:
+    at, begun = (datetime.fromisoformat(f"{each}:00+00:00") for each in (moment, began))
+    assert day_begins(at, zone) == begun
+    assert day_begins(begun, zone) == begun
+    assert day_begins(begun - timedelta(seconds=1), zone) < begun
 
 
 @pytest.mark.parametrize(

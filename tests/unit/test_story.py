@@ -30,6 +30,7 @@ def told(name: str, seq: int, *categories: str, public_at: datetime = NOON - DAY
 EDITION = EditionFacts(
     newsletter="daily",
     slot="daily/daily@07:00[UTC]",
+    zone="UTC",
     planned_at=NOON,
     state=EditionState.FINISHED,
     totals_only=False,
