@@ -97,8 +97,9 @@ class FeedApp:
         if not settled:
             with self.db.write() as conn:
                 naming.ensure(conn, urlsplit(self.site.url).hostname or "localhost", self.clock())
-                newsletters.settle(conn, offered, self.clock())
+                # The sections first: what a newsletter carried under a former slug goes along.
                 category_settings.settle(conn, sections)
+                newsletters.settle(conn, offered, self.clock())
         with self.db.read() as conn:
             slugs = [ALL, *(each.slug for each in shelf.categories(conn))]
             folders = [category_url(self.site, slug) for slug in slugs]

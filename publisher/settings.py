@@ -289,9 +289,15 @@ class Settings(BaseSettings):
     def newsletter_facts(self) -> tuple[model.Newsletter, ...]:
         """Every newsletter with what it leaves open filled in from `[site]` and `[mail]`."""
         domain = checks.domain_of(self.site.url) or "localhost"
+        now = {former: each.slug for each in self.categories for former in each.formerly}
         return tuple(
             model.Newsletter(
-                **newsletter.model_dump(exclude={"zone", "language", "sender", "list_id"}),
+                **newsletter.model_dump(
+                    exclude={"categories", "zone", "language", "sender", "list_id"}
+                ),
+                categories=tuple(
+                    dict.fromkeys(now.get(each, each) for each in newsletter.categories)
+                ),
                 zone=newsletter.zone or self.site.zone,
                 language=newsletter.language or self.site.language,
                 sender=newsletter.sender or self.mail.sender or self._default_sender(),

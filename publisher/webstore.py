@@ -38,6 +38,10 @@ class WebStore:
         with self.db.read() as conn:
             return articles.is_withdrawn(conn, article_slug)
 
+    def elsewhere(self, article_slug: str) -> str:
+        with self.db.read() as conn:
+            return articles.elsewhere(conn, article_slug)
+
     def category_now(self, former_slug: str) -> str | None:
         """The slug of the category that once had this one."""
         with self.db.read() as conn:

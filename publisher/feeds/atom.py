@@ -26,7 +26,7 @@ def _write(entry: Entry, feed: Feed, made: FeedEntry) -> None:
     made.title(entry.title)
     made.updated(entry.updated)
     made.published(entry.published)
-    made.content(content_of(entry) or opening_of(entry), type="html")
+    made.content(content_of(entry, feed) or opening_of(entry), type="html")
     if entry.summary:
         made.summary(plain(entry.summary))
     if entry.authors:

@@ -131,7 +131,8 @@ class _Build:
         """What was built before, as far as it still holds."""
         files = manifest.mark_of_files(self._templates)
         kept = (self._site, self._naming, self._entries, self._hubs, self._subscribe)
-        facts = (__version__, *kept, archive.PAGE, files, translations.fingerprint())
+        gone = self._shelf.gone(self._conn)  # one that comes back stands on pages of old articles
+        facts = (__version__, *kept, gone, archive.PAGE, files, translations.fingerprint())
         fingerprint = manifest.mark(*facts)
         then = manifest.load(self._folder.root, fingerprint)
         # A category's title stands on pages of articles too, and with their entries in other

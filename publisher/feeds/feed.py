@@ -20,8 +20,10 @@ from publisher.core.links import (
 )
 from publisher.core.model import Article, Category, Enclosure, Image, Related, Removal, Site
 from publisher.core.text import clean_line, without_controls
-from publisher.kit.locale import language_tag
+from publisher.kit import translations
+from publisher.kit.locale import language_tag, locale_of
 from publisher.kit.reading import headline, picture, standfirst
+from publisher.kit.translations import LANGUAGES
 
 _TEASER = 320
 _SEQS = 1_000_000
@@ -224,11 +226,13 @@ def icon_url(site: Site) -> str:
     return f"{feeds_url(site)}static/icon.png"
 
 
-def content_of(entry: Entry) -> str:
+def content_of(entry: Entry, feed: Feed) -> str:
     """What an entry says in full, as HTML: a correction, then its text; empty without either."""
     if not entry.correction:
         return entry.html
-    note = f'<p class="correction"><strong>Correction:</strong> {escape(entry.correction)}</p>'
+    words = translations.of(locale_of(entry.language, feed.language, among=LANGUAGES))
+    word = words.gettext("Correction:")
+    note = f'<p class="correction"><strong>{word}</strong> {escape(entry.correction)}</p>'
     return f"{note}\n{entry.html or opening_of(entry)}"
 
 

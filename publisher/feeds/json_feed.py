@@ -29,7 +29,7 @@ def json_feed(feed: Feed) -> bytes:
 
 
 def _item(entry: Entry, feed: Feed) -> dict[str, object]:
-    image, content = entry.image, content_of(entry)
+    image, content = entry.image, content_of(entry, feed)
     item: dict[str, object] = {
         "id": entry.id,
         "url": entry.url,

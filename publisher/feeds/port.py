@@ -18,6 +18,9 @@ class Shelf(Protocol):
     def categories(self, conn: Connection) -> list[Category]:
         """Those that have had a public article."""
 
+    def gone(self, conn: Connection) -> list[tuple[str, str | None]]:
+        """Slugs that have no feed, as they moved or were given up, with where they moved to."""
+
     def newest(self, conn: Connection, slug: str | None, limit: int) -> list[Article]:
         """The last `limit` articles by place, the newest first."""
 

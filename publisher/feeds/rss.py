@@ -33,7 +33,7 @@ def _write(entry: Entry, feed: Feed, item: FeedEntry) -> None:
     item.title(plain(entry.title))
     item.link(href=entry.url)
     item.description(escape(entry.teaser or entry.title, quote=False))  # read as HTML
-    if content := content_of(entry):
+    if content := content_of(entry, feed):
         item.content(_IMAGE.sub(_unmistaken, content))
     for _, title in entry.categories:
         item.category(term=title)

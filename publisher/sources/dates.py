@@ -1,11 +1,14 @@
 """Reads dates as people write them in front matter, where there are no two ways to read them."""
 
 import re
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 FORMS = "2026-11-20 or 2026-11-20 07:30"
 """What works, to be told to whoever wrote something else."""
 
+# Of the first and the last day of all some hours are none in some zones.
+_FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
@@ -47,7 +50,8 @@ def moment(value: str | date, zone: tzinfo) -> datetime | None:
             found = datetime.combine(value, time())
         else:
             found = _read(" ".join(value.split()))
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        there = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        return there if _FIRST < there < _LAST else None
     except (ValueError, OverflowError):
         return None
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from publisher.core.identity import RESERVED, mint_article_id, possible_slugs
 from publisher.core.intake import Known, Version
+from publisher.core.links import web_address
 from publisher.core.model import DeliveryState
 from publisher.errors import NotFoundError
 from publisher.store import categories, counter, memberships, naming, totals
@@ -89,6 +90,14 @@ def is_withdrawn(conn: Connection, slug: str) -> bool:
     its = article.c.slug == slug
     gone = select(article.c.id).where(its, _WAS_PUBLIC, article.c.withdrawn_at.is_not(None))
     return conn.execute(gone).first() is not None
+
+
+def elsewhere(conn: Connection, slug: str) -> str:
+    """The address that a public article with this slug has elsewhere; empty without one."""
+    its = article.c.slug == slug
+    public = article.c.seq.is_not(None) & article.c.withdrawn_at.is_(None)
+    found = conn.execute(select(article.c.url).where(its, public)).scalar()
+    return web_address(found or "")
 
 
 def keys_below(conn: Connection, source: str, scope: str) -> set[str]:

@@ -82,6 +82,8 @@ def _make(conn: Connection, named: CategoryName) -> str:
     rows = _rows(conn, [named])  # by now its parent stands there, which may bear the same title
     if namesake := _find(rows, named):
         return _leads_to(namesake)
+    if not named.slug and (known := _called(conn, named.title)):
+        return _leads_to(known)
     if named.slug:
         slug = kept_slug(named.slug, lambda wish: _taken(conn, wish))
     else:
@@ -100,6 +102,18 @@ def _make(conn: Connection, named: CategoryName) -> str:
         )
     )
     return slug
+
+
+def _called(conn: Connection, title: str) -> Row[Any] | None:
+    """The category that the configuration gave this title, or that has, or had, this as its slug.
+
+    Looked for only where a category would be made: most are found by their first name.
+    """
+    key = category_key(title)
+    configured = category.c.configured | category.c.moved_to.is_not(None)
+    rows = conn.execute(select(category).where(configured).order_by(category.c.slug)).all()
+    titled = [row for row in rows if not row.moved_to and category_key(row.title) == key]
+    return next(iter([*titled, *(row for row in rows if row.slug == key)]), None)
 
 
 def _told_first(found: Row[Any], named: CategoryName) -> bool:

@@ -39,18 +39,30 @@ def categories(conn: Connection) -> list[Category]:
         .where(category.c.change > 0, category.c.moved_to.is_(None), category.c.retired.is_(False))
         .order_by(category.c.slug)
     )
+    rows = conn.execute(statement).all()
+    now = {slug: there for slug, there in gone(conn) if there}
     return [
         Category(
             slug=row.slug,
             title=row.title,
             description=row.description,
             language=row.language,
-            parent=row.parent,
+            parent=now.get(row.parent, row.parent),
             first_slug=row.first_slug or "",
             change=row.change,
         )
-        for row in conn.execute(statement)
+        for row in rows
     ]
+
+
+def gone(conn: Connection) -> list[tuple[str, str | None]]:
+    """Slugs that have no feed, as they moved or were given up, with where they moved to."""
+    statement = (
+        select(category.c.slug, category.c.moved_to)
+        .where(category.c.moved_to.is_not(None) | category.c.retired.is_(True))
+        .order_by(category.c.slug)
+    )
+    return [(row.slug, row.moved_to) for row in conn.execute(statement)]
 
 
 def newest(conn: Connection, slug: str | None, limit: int) -> list[Article]:
@@ -109,13 +121,9 @@ def last_removal(conn: Connection, slug: str | None) -> datetime | None:
         statement = select(func.max(article.c.withdrawn_at)).where(article.c.seq.is_not(None))
         withdrawn: datetime | None = conn.execute(statement).scalar()
         return withdrawn
-    gone = (
-        select(func.max(article.c.withdrawn_at), func.max(membership.c.removed_at))
-        .join_from(article, membership)
-        .where(membership.c.category == slug, membership.c.place.is_not(None))
-    )
-    moments = [moment for moment in conn.execute(gone).one() if moment is not None]
-    return max(moments, default=None)
+    left_at = func.coalesce(membership.c.removed_at, article.c.withdrawn_at)
+    found: datetime | None = conn.execute(_with_places(slug, func.max(left_at))).scalar()
+    return found
 
 
 def removals(
@@ -125,16 +133,12 @@ def removals(
     `limit` articles if it had not left."""
     place = _place(slug)
     gone_at = (
-        [article.c.withdrawn_at]
+        article.c.withdrawn_at
         if slug is None
-        else [
-            article.c.withdrawn_at,
-            membership.c.removed_at,
-        ]
+        else func.coalesce(membership.c.removed_at, article.c.withdrawn_at)
     )
-    statement = _with_places(slug, article.c.id, *gone_at, place.label("place")).where(
-        or_(*(each.is_not(None) for each in gone_at))
-    )
+    columns = (article.c.id, gone_at.label("at"), place.label("place"))
+    statement = _with_places(slug, *columns).where(gone_at.is_not(None))
     if archive is not None:
         statement = statement.where(_archive(slug) == archive)
     else:
@@ -144,10 +148,7 @@ def removals(
             statement = statement.where(place > edge)
         statement = statement.limit(limit)
     rows = conn.execute(statement.order_by(place.desc(), article.c.id.desc()))
-    return [
-        Removal(id=row.id, at=max(moment for moment in row[1:-1] if moment is not None))
-        for row in rows
-    ]
+    return [Removal(id=row.id, at=row.at) for row in rows]
 
 
 def archives(conn: Connection, slug: str | None) -> int:

@@ -7,11 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from publisher.core.model import EVERYTHING, Cadence, Newsletter, SubscriptionState
+from publisher.core.model import (
+    EVERYTHING,
+    MAILABLE_STATES,
+    Cadence,
+    EditionState,
+    Newsletter,
+    SubscriptionState,
+)
 from publisher.core.selection import choose
 from publisher.core.wishes import Wishes, slot_for
 from publisher.store import counter, ledger, newsletters, slots
-from publisher.store.tables import article, slot, subscription
+from publisher.store.tables import article, edition, slot, subscriber, subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +38,20 @@ class Subscription:
     paused_until: datetime | None
     after_seq: int
 
+    def is_paused(self, now: datetime) -> bool:
+        return self.paused_until is not None and self.paused_until > now
+
+    @property
+    def _chosen(self) -> tuple[str, ...] | None:
+        """None for all: what was chosen before stands in there still, each with its beginning."""
+        if self.categories is None or EVERYTHING in self.categories:
+            return None
+        return tuple(self.categories)
+
     @property
     def wishes(self) -> Wishes:
         return Wishes(
-            categories=tuple(self.categories) if self.categories is not None else None,
+            categories=self._chosen,
             cadence=self.cadence,
             at=self.at,
             weekday=self.weekday,
@@ -154,6 +171,42 @@ def pause(
         conn.execute(its.values(after_seq=first - 1))
     ledger.cancel_open(conn, known.subscriber_id, known.newsletter)
     _wake(conn, known.id, to, head, until)
+
+
+def wake_all(conn: Connection, subscriber_id: int, now: datetime) -> None:
+    """What a reader may have from now on must not wait for the next alert."""
+    for each in of_reader(conn, subscriber_id):
+        if each.slot_id is not None and each.state is SubscriptionState.CONFIRMED:
+            slots.wake(conn, each.slot_id, now)
+
+
+def catch_up(conn: Connection) -> None:
+    """Bring readers of idle immediate slots to the head of the order.
+
+    What lies before them did not concern them; were categories to change hands, it would. Who is
+    paused or has had enough mails for a day waits for what lies before them.
+    """
+    head = counter.head(conn)
+    being_planned = select(edition.c.slot_id).where(edition.c.state == EditionState.PLANNING)
+    idle = select(slot.c.id).where(
+        slot.c.cadence == Cadence.IMMEDIATE,
+        slot.c.next_due_at.is_(None),
+        slot.c.id.not_in(being_planned),
+    )
+    taking_all = select(subscriber.c.id).where(
+        subscriber.c.state.in_(MAILABLE_STATES), subscriber.c.max_per_day.is_(None)
+    )
+    conn.execute(
+        update(subscription)
+        .where(
+            subscription.c.slot_id.in_(idle),
+            subscription.c.state == SubscriptionState.CONFIRMED,
+            subscription.c.paused_until.is_(None),
+            subscription.c.subscriber_id.in_(taking_all),
+            subscription.c.after_seq < head,
+        )
+        .values(after_seq=head)
+    )
 
 
 def unsubscribe(conn: Connection, subscription_id: int, *, by: str, now: datetime) -> bool:

@@ -83,6 +83,7 @@ def _ref(target: str, **kw: Any) -> ForeignKey:  # Any: passed on to SQLAlchemy 
 
 _PENDING = text("state = 'pending'")
 _PAUSED = text("paused_until IS NOT NULL")
+_CAPPED = text("max_per_day IS NOT NULL")
 _GONE = text("withdrawn_at IS NOT NULL")
 
 meta = Table(
@@ -115,6 +116,7 @@ category = Table(
     Column("moved_to", Text),  # what it became; its name and old addresses lead there
     Column("first_slug", Text),  # of its feed, whose id is made of it; null: its own
     Column("retired", Boolean, nullable=False, default=False),
+    Column("configured", Boolean, nullable=False, default=False),  # its slug is a name of it, too
     Column("change", BigInteger, nullable=False, default=0, index=True),
 )
 
@@ -232,6 +234,7 @@ subscriber = Table(
     Column("state", Text, nullable=False),
     Column("token_version", Integer, nullable=False, default=1),
     Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_subscriber_capped", "id", sqlite_where=_CAPPED, postgresql_where=_CAPPED),
     sqlite_autoincrement=True,  # links carry its id: it must never become another reader's
 )
 

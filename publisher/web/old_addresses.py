@@ -20,6 +20,9 @@ class Past(Protocol):
     def is_withdrawn(self, article_slug: str) -> bool:
         """Whether an article that had this page was public and was withdrawn."""
 
+    def elsewhere(self, article_slug: str) -> str:
+        """Where a public article that had this page is read now; empty unless elsewhere."""
+
     def category_now(self, former_slug: str) -> str | None:
         """The slug of the category that once had this one."""
 
@@ -42,6 +45,8 @@ class OldAddresses:
                 return self._pages.message(
                     410, "This article was withdrawn", "The editors took it back."
                 )
+            case ("feeds", "articles", slug, *_) if address := self._past.elsewhere(slug):
+                return _redirect(address)
             case ("feeds", slug, *rest):
                 if now := self._past.category_now(slug):
                     return self._moved(("feeds", now, *rest))
@@ -55,10 +60,12 @@ class OldAddresses:
 
     def _moved(self, segments: Sequence[str]) -> Response:
         path = "/".join(quote(each, safe="") for each in segments)
-        # Not for ever, as browsers have it: a renaming may be turned back.
-        return RedirectResponse(
-            f"{self._root}/{path}", 308, {"Cache-Control": "public, max-age=600"}
-        )
+        return _redirect(f"{self._root}/{path}")
+
+
+def _redirect(address: str) -> Response:
+    # Not for ever, as browsers have it: a renaming may be turned back.
+    return RedirectResponse(address, 308, {"Cache-Control": "public, max-age=600"})
 
 
 def target(segments: Sequence[str]) -> tuple[str, ...] | None:

@@ -704,6 +704,15 @@ def test_the_front_page_shows_each_story_once(printed):
     assert shown[0].startswith("After the flood")
 
 
+def test_the_front_page_bears_the_date_of_its_newest_story(paper):
+    paper.publish("new", "city", published_at=DAWN)
+    paper.publish("old", "city", published_at=DAWN - timedelta(days=3))
+    paper.build()
+    [day] = html.fromstring(paper.read("index.html")).xpath("//p[@class='dateline']/span[1]/text()")
+    assert str(DAWN.day) in day
+    assert str((DAWN - timedelta(days=3)).day) not in day
+
+
 def test_an_article_tells_search_engines_and_networks_what_it_is(paper):
     paper.publish(
         "depot",

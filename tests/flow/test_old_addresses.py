@@ -41,6 +41,19 @@ def test_a_category_moves_with_its_articles_readers_and_addresses(tmp_path: Path
     assert "1 pending" in site.run("status")
 
 
+def test_the_page_of_an_article_that_is_read_elsewhere_now_leads_there(tmp_path: Path) -> None:
+    site = Site(tmp_path, port=free_port())
+    there = "https://partner.example/a?b=1&c=%C3%A9"
+    with site.daemon():
+        site.write("a.md", "A")
+        until(lambda: site.get("/feeds/articles/a/")[0] == 200, "its page")
+        site.write("a.md", "A", canonical=f'"{there}"')
+        until(lambda: site.moved("/feeds/articles/a/") == (308, there), "the way to the new one")
+        assert site.moved("/feeds/articles/b/")[0] == 404
+        (tmp_path / "articles" / "a.md").unlink()
+        until(lambda: site.moved("/feeds/articles/a/")[0] == 410, "it to be withdrawn")
+
+
 def test_a_retired_category_answers_gone_and_can_come_back(tmp_path: Path) -> None:
     site = Site(tmp_path, port=free_port())
     site.write("one.md", "One", categories="[World]")

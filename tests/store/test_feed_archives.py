@@ -1,7 +1,7 @@
 """Which archive documents hold what has fallen out of a feed."""
 
 from publisher.core.links import ALL
-from publisher.store import articles, feed_archives, shelf
+from publisher.store import articles, feed_archives, memberships, shelf
 from tests.store.world import World
 
 SIZE = 3
@@ -99,6 +99,22 @@ def test_a_withdrawn_article_leaves_a_removal_in_its_document(world: World) -> N
             assert (removal.id, removal.at) == (world.ids["a1"], world.now)
             assert shelf.removals(conn, slug, archive=None, limit=SIZE) == []
             assert shelf.archives_touched(conn, slug, world.count) >= {1}
+
+
+def test_what_left_a_category_before_leaves_it_no_second_time(world: World) -> None:
+    """Withdrawn later, it changes nothing in a feed that it is in no more."""
+    one = world.publish("one", "harbour", "news")
+    world.publish("two", "harbour")
+    with world.db.write() as conn:
+        memberships.place_in(conn, {one: ["news"]}, now=world.now)
+    left_at = world.now
+    world.wait(days=5)
+    with world.db.write() as conn:
+        articles.withdraw(conn, [one], by="source", now=world.now)
+    with world.db.read() as conn:
+        [removal] = shelf.removals(conn, "harbour", archive=None, limit=SIZE)
+        assert removal.at == left_at == shelf.last_removal(conn, "harbour")
+        assert shelf.last_removal(conn, "news") == shelf.last_removal(conn, None) == world.now
 
 
 def test_of_a_feed_itself_only_what_it_would_hold_counts_as_removed(world: World) -> None:

@@ -240,6 +240,14 @@ def test_an_unreadable_date_is_never_guessed(written: str) -> None:
     assert said.endswith("(line 3)")
 
 
+@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_date_that_no_zone_could_show_is_none(date: str, zone: str) -> None:
+    """The zero of Go's dates is such a one: it would stop every page that it stands on."""
+    with pytest.raises(UnreadableError, match="cannot be read as a date"):
+        read(f"---\ntitle: A\ndate: {date}\n---\nText.\n", zone=zone)
+
+
 @pytest.mark.parametrize(
     ("front", "meant"),
     [

@@ -285,6 +285,19 @@ def test_a_correction_opens_what_an_entry_says(body, said):
     assert json.loads(json_feed(feed(mended)))["items"][0]["content_html"] == note + said
 
 
+def test_the_word_before_a_correction_is_of_the_entrys_language_or_the_feeds():
+    mended = replace(BRIDGE, correction="Drei", language="")
+    for entry_language, feed_language, word in (
+        ("", "de", "Berichtigung:"),
+        ("fr-CA", "de", "Rectificatif"),
+        ("", "tlh", "Correction:"),
+        ("tlh", "de", "Berichtigung:"),
+    ):
+        document = replace(feed(replace(mended, language=entry_language)), language=feed_language)
+        [item] = json.loads(json_feed(document))["items"]
+        assert f'<p class="correction"><strong>{word}' in item["content_html"], entry_language
+
+
 def test_a_feed_has_a_picture():
     address = "https://news.example/paper/feeds/static/icon.png"
     channel = etree.fromstring(rss(feed(BRIDGE))).find("channel")

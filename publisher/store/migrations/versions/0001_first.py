@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("moved_to", TEXT, nullable=True),
         sa.Column("first_slug", TEXT, nullable=True),
         sa.Column("retired", sa.Boolean(), nullable=False),
+        sa.Column("configured", sa.Boolean(), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_category")),
         sa.UniqueConstraint("name_key", name=op.f("uq_category_name_key")),
@@ -175,6 +176,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_subscriber_capped",
+        "subscriber",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("max_per_day IS NOT NULL"),
+        postgresql_where=sa.text("max_per_day IS NOT NULL"),
     )
     op.create_table(
         "suppression",
