@@ -104,9 +104,10 @@ class ReaderStore(SignUps):
         paused = [each.id for each in known if ends[each.newsletter]]
         wait_for_answers(lambda: self._has_in_flight(paused))
 
-    def cap(self, subscriber_id: int, max_per_day: int | None) -> None:
+    def cap(self, subscriber_id: int, max_per_day: int | None, at: datetime) -> None:
         with self.db.write() as conn:
             subscribers.cap(conn, subscriber_id, max_per_day)
+            subscriptions.wake_all(conn, subscriber_id, at)
 
     def join(self, subscriber_id: int, slug: str, consent: Mapping[str, str], at: datetime) -> bool:
         """Subscribe a reader who asks by a link of their own; False where they get it already, or
@@ -226,7 +227,11 @@ class ReaderStore(SignUps):
         if reader is None or reader.state not in MAILABLE_STATES:
             return
         known = subscriptions.of_reader(conn, subscriber_id)
-        zones = [each.zone for each in known if each.state is SubscriptionState.CONFIRMED]
+        zones = [
+            each.zone or self.newsletters[each.newsletter].zone
+            for each in known
+            if each.state is SubscriptionState.CONFIRMED and each.newsletter in self.newsletters
+        ]
         payload = link_payload(reader.id, reader.token_version)
         content = NoticeContent(
             links={Purpose.PREFERENCES.value: payload}, zone=next(filter(None, zones), reader.zone)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from publisher.app import App
 from publisher.core.edition import Reader, Slot
-from publisher.core.model import Cadence, SubscriptionState
+from publisher.core.model import SubscriptionState
 from publisher.core.story import EditionFacts, WhyNot, sentence, why_not
 from publisher.errors import NotFoundError
 from publisher.newsletters import plan
@@ -119,8 +119,7 @@ def _zone(app: App, conn: Connection, reader: Subscriber) -> ZoneInfo:
     """The one they gave, else that of what they get, else the site's."""
     chosen = [each.slot_id for each in subscriptions.of_reader(conn, reader.id)]
     times = [slots.find(conn, slot_id).time for slot_id in chosen if slot_id is not None]
-    used = (each.zone for each in times if each.cadence is not Cadence.IMMEDIATE)
-    return ZoneInfo(reader.zone or next(used, app.site.zone))
+    return ZoneInfo(reader.zone or next((each.zone for each in times), app.site.zone))
 
 
 def _standing(app: App, conn: Connection, reader: Subscriber, its: Subscription) -> Standing:
@@ -135,7 +134,7 @@ def _standing(app: App, conn: Connection, reader: Subscriber, its: Subscription)
         consent=its.consent,
         categories=tuple(its.categories) if its.categories is not None else None,
         slot=slot,
-        paused_until=its.paused_until,
+        paused_until=its.paused_until if its.is_paused(app.clock()) else None,
         waiting=waiting,
         corrections=corrections,
     )

@@ -12,7 +12,7 @@ from publisher.cli import subscriber_files
 from publisher.cli.opening import opened
 from publisher.cli.output import Json, complain, say, say_json
 from publisher.core import checks
-from publisher.core.model import EVERYTHING
+from publisher.core.model import EVERYTHING, MAILABLE_STATES
 from publisher.core.text import clean_line
 from publisher.core.wishes import Wishes
 from publisher.errors import NotFoundError
@@ -85,6 +85,9 @@ def add(
     for slug in wishes.categories or ():
         if slug not in there:
             complain(f"note: there is no category '{slug}' yet")
+    if reader.state not in MAILABLE_STATES:
+        why = f"`publisher explain {reader.address}` tells why"
+        complain(f"note: {reader.address} is suppressed and gets no mail; {why}")
     slot = found.slot if found else ""
     say(f"{'added' if is_new else 'changed'}: {reader.address} gets {slot}")
 

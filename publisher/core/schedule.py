@@ -55,13 +55,14 @@ def latest_due(slot: SlotTime, now: datetime) -> datetime | None:
     return max((due for due in _around(slot, now) if due <= now), default=None)
 
 
-def day_begins(moment: datetime, zone: str) -> datetime:
-    """When the day of `moment` began in a zone; where its midnight comes twice, the first.
+def day_begins(moment: datetime, zone: str, after: int = 0) -> datetime:
+    """When the day of `moment` began in a zone, or the day so many `after` it does; where its
+    midnight comes twice, the first.
 
     Raises zoneinfo.ZoneInfoNotFoundError when the zone is unknown.
     """
     there = ZoneInfo(zone)
-    day = moment.astimezone(there).date()
+    day = moment.astimezone(there).date() + after * _DAY
     return datetime.combine(day, time(), tzinfo=there).astimezone(UTC)
 
 

@@ -81,9 +81,14 @@ def without_asking(consent: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in consent.items() if not key.startswith(_ASKED)}
 
 
+ASKED_LOCALE = f"{_ASKED}locale"
+"""In the record while a sign-up waits: the language of the page it was asked on."""
+
+
 def agreed(consent: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """The record from the moment of confirmation on: what was asked, and how it was confirmed."""
     asked = {key: value for key, value in consent.items() if key.startswith(_ASKED)}
+    asked.pop(ASKED_LOCALE, None)
     return {**given, **asked}
 
 

@@ -33,9 +33,7 @@ class SlotBook(Protocol):
 
     def with_readers(self, conn: Connection, of: str) -> Sequence[Slot]: ...
 
-    def next_end_of_pause(
-        self, conn: Connection, slot_id: int, now: datetime
-    ) -> datetime | None: ...
+    def next_look(self, conn: Connection, of: Slot, now: datetime) -> datetime | None: ...
 
     def claim(
         self,
@@ -130,8 +128,8 @@ class Planner:
         occasion = latest.isoformat() if latest else ""
         following = next_due(slot.time, now)
         with self.db.write() as conn:
-            # An immediate slot may see no other article for days when a reader's pause ends.
-            following = following or self.slots.next_end_of_pause(conn, slot.id, now)
+            # An immediate slot may see no other article for days.
+            following = following or self.slots.next_look(conn, slot, now)
             if self.slots.claim(conn, slot.id, slot.next_due_at, following):
                 self.editions.start(conn, slot.id, slot.time.newsletter, occasion, now)
 

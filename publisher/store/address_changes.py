@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select, update
 
 from publisher.core.addresses import normalise
 from publisher.core.identity import address_hash
-from publisher.core.model import MAILABLE_STATES, SubscriberState, SubscriptionState
+from publisher.core.model import MAILABLE_STATES, SubscriberState
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.preferences import ONE_CHANGE_IN, ChangeLink, change_payload
 from publisher.core.tokens import Purpose
-from publisher.store import bounces, notices, slots, subscribers, subscriptions, suppressions
+from publisher.store import bounces, notices, subscribers, subscriptions, suppressions
 from publisher.store.subscribers import Subscriber
 from publisher.store.tables import bounce, delivery, notice, subscriber
 
@@ -79,7 +79,7 @@ def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bo
     former_hash = address_hash(normalise(reader.address), key)
     if reader.state is SubscriberState.SUPPRESSED:
         suppressions.note(conn, former_hash, suppressions.BOUNCED, now)
-        _wake(conn, reader.id, now)
+        subscriptions.wake_all(conn, reader.id, now)
     conn.execute(
         update(subscriber)
         .where(subscriber.c.id == reader.id)
@@ -113,13 +113,6 @@ def confirm(conn: Connection, link: ChangeLink, key: bytes, now: datetime) -> bo
         subscriber_id=reader.id,
     )
     return True
-
-
-def _wake(conn: Connection, subscriber_id: int, now: datetime) -> None:
-    """What came out meanwhile must not wait for the next alert."""
-    for each in subscriptions.of_reader(conn, subscriber_id):
-        if each.slot_id is not None and each.state is SubscriptionState.CONFIRMED:
-            slots.wake(conn, each.slot_id, now)
 
 
 def _asked(conn: Connection, link: ChangeLink, key: bytes) -> tuple[str, Subscriber] | None:

@@ -28,6 +28,7 @@ from publisher.core.model import (
 from publisher.core.notice import NoticeContent, NoticeKind
 from publisher.core.selection import choose
 from publisher.core.signup import (
+    ASKED_LOCALE,
     LASTS,
     LEFT_AT,
     ONE_MAIL_IN,
@@ -55,10 +56,11 @@ def ask(conn: Connection, asked: SignUp, key: bytes, now: datetime) -> bool:
     addresses (`kit.secret.load_suppression_key`).
     """
     subscriber_id, address = _reader(conn, asked, now)
+    consent = {**asked.consent, **({ASKED_LOCALE: asked.locale} if asked.locale else {})}
     states = {
         slug: state
         for slug, wishes in asked.wishes.items()
-        if (state := _note(conn, subscriber_id, slug, wishes, asked.consent, now))
+        if (state := _note(conn, subscriber_id, slug, wishes, consent, now))
     }
     pending = tuple(slug for slug in states if states[slug] is SubscriptionState.PENDING)
     content = NoticeContent(
@@ -121,6 +123,9 @@ def confirm(
             conn, subscriber_id, to, each.wishes.within(to), consent=consent, now=now
         )
         confirmed.append(each)
+        if locale := each.consent.get(ASKED_LOCALE):
+            its = update(subscriber).where(subscriber.c.id == subscriber_id)
+            conn.execute(its.values(locale=locale))
     if confirmed and found:
         suppressions.come_back(conn, address_hash(normalise(found.address), key))
         _welcome(conn, confirmed, key, now)

@@ -22,9 +22,10 @@ from sqlalchemy import (
 )
 
 from publisher.core.edition import Slot
-from publisher.core.model import Cadence, SlotTime, SubscriptionState
-from publisher.core.schedule import next_due, slot_key
-from publisher.store.tables import edition, newsletter, slot, subscription
+from publisher.core.model import MAILABLE_STATES, Cadence, SlotTime, SubscriptionState
+from publisher.core.schedule import day_begins, next_due, slot_key
+from publisher.store import counter
+from publisher.store.tables import edition, newsletter, slot, subscriber, subscription
 
 
 def ensure(conn: Connection, wanted: SlotTime, now: datetime) -> int:
@@ -78,8 +79,32 @@ def next_dues(conn: Connection, limit: int = 10) -> Sequence[Slot]:
     return [_slot(row) for row in conn.execute(statement)]
 
 
-def next_end_of_pause(conn: Connection, slot_id: int, now: datetime) -> datetime | None:
-    """When the next of a slot's paused readers may be given what came out meanwhile."""
+def next_look(conn: Connection, of: Slot, now: datetime) -> datetime | None:
+    """When somebody may be given what came out before: a pause ends, or the day does on which they
+    have had as many mails as they want. Asked for slots that no hour makes due."""
+    ends = [_next_end_of_pause(conn, of.id, now)]
+    if _has_capped(conn, of.id):
+        ends.append(day_begins(now, of.time.zone, after=1))
+    return min(filter(None, ends), default=None)
+
+
+def _has_capped(conn: Connection, slot_id: int) -> bool:
+    """Whether who wants but so many mails a day has not been given all that there is."""
+    behind = (
+        select(subscription.c.id)
+        .join(subscriber, subscriber.c.id == subscription.c.subscriber_id)
+        .where(
+            subscriber.c.max_per_day.is_not(None),
+            subscriber.c.state.in_(MAILABLE_STATES),
+            subscription.c.slot_id == slot_id,
+            subscription.c.state == SubscriptionState.CONFIRMED,
+            subscription.c.after_seq < counter.head(conn),
+        )
+    )
+    return conn.execute(behind.limit(1)).first() is not None
+
+
+def _next_end_of_pause(conn: Connection, slot_id: int, now: datetime) -> datetime | None:
     end: datetime | None = conn.execute(
         select(func.min(subscription.c.paused_until)).where(
             subscription.c.slot_id == slot_id, subscription.c.paused_until > now

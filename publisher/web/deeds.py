@@ -33,7 +33,7 @@ class DeedsStore(Protocol):
     def pause(self, subscriber_id: int, ends: Mapping[str, datetime | None], at: datetime) -> None:
         """Pauses subscriptions, by slug, or lets them go on (None)."""
 
-    def cap(self, subscriber_id: int, max_per_day: int | None) -> None:
+    def cap(self, subscriber_id: int, max_per_day: int | None, at: datetime) -> None:
         """Gives at most so many mails a day."""
 
     def join(self, subscriber_id: int, slug: str, consent: Mapping[str, str], at: datetime) -> bool:
@@ -151,7 +151,7 @@ class Deeds:
             _NO_LIMIT,
             most=str(MOST_A_DAY),
         )
-        await asyncio.to_thread(self.store.cap, visit.own.subscriber_id, most)
+        await asyncio.to_thread(self.store.cap, visit.own.subscriber_id, most, visit.now)
         if most is None:
             return self.pages.say(gettext_noop("Saved: as many mails a day as there are."))
         sentence = self.pages.words.ngettext(
@@ -164,7 +164,7 @@ class Deeds:
     async def _join(self, visit: Visit) -> str:
         to = visit.newsletter
         former = [each.wishes for each in visit.own.subscriptions if each.newsletter == to.slug]
-        wishes = former[0] if former else Wishes()
+        wishes = former[0].within(to) if former else Wishes()
         words = agreement(to, wishes, visit.offer.categories, self.pages.locale)
         record = consent(HOW_JOINED, client_of(visit.request), words, visit.now)
         await asyncio.to_thread(

@@ -157,7 +157,7 @@ class Subscriptions:
         now = self._clock()
         words = agreement(
             to,
-            leaving.wishes,
+            leaving.wishes.within(to),
             await asyncio.to_thread(self._store.categories),
             self._pages.locale,
         )

@@ -367,6 +367,14 @@ def test_a_wish_that_cannot_be_adds_nobody(
     assert shell.refuses("subscribers", "show", ADA) == f"there is no subscriber {ADA}"
 
 
+def test_who_gets_no_mail_whatever_is_added_is_named(shell: Shell) -> None:
+    add = ("subscribers", "add", ADA, "--newsletter", "daily")
+    assert shell(*add).err == ""
+    with closing(sqlite3.connect(shell.site.folder / "var" / "publisher.db")) as conn, conn:
+        conn.execute("UPDATE subscriber SET state = 'suppressed'")
+    assert f"{ADA} is suppressed and gets no mail; `publisher explain {ADA}`" in shell(*add).err
+
+
 def test_an_address_that_is_none_is_refused(shell: Shell) -> None:
     for command in ("add", "unsubscribe"):
         said = shell.refuses("subscribers", command, "nobody", "--newsletter", "daily")

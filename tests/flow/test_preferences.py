@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from tests.flow.test_signup import (
     Visitor,
     deliver,
     heading,
+    last_link,
     link,
     links,
     states,
@@ -113,6 +115,62 @@ async def test_all_of_a_choice_is_saved_and_taken_back(room: Newsroom) -> None:
     assert (again.cadence, again.at, again.zone) == (None, None, None)
     assert again.slot == "daily/daily@07:00[Europe/Berlin]"
     assert again.after_seq == before.after_seq
+
+
+async def test_who_takes_all_again_after_some_keeps_all(room: Newsroom) -> None:
+    room.site.write("other.md", "Other", category="Other", date=room.now.isoformat())
+    room.publish("One")
+    await do(room, "save", category="news")
+    assert its(room).categories == {"news": 0}
+    assert (await do(room, "save")).status_code == 200
+    page = (await visitor(room).get(own(room))).text
+    assert 'name="category" value="news" checked' not in page
+    assert "and *" not in page
+    await do(room, "save", at="09:00")
+    assert "*" in (its(room).categories or {})
+    await do(room, "leave")
+    await do(room, "join")
+    assert its(room).categories is None
+    assert "*" not in its(room).consent["agreed_to"]
+
+
+async def test_who_lifts_the_cap_gets_at_once_what_it_held_back(room: Newsroom) -> None:
+    await do(room, "leave")
+    await do(room, "join", newsletter="alerts")
+    await do(room, "cap", most="1")
+    for title in ("One", "Two"):
+        room.publish(title)
+        room.wait(minutes=1)
+        room.app.planner.plan_due(room.now)
+    assert len([row for row in room.rows() if row["edition_id"]]) == 1
+    await do(room, "cap", most="")
+    room.app.planner.plan_due(room.now)
+    assert len([row for row in room.rows() if row["edition_id"]]) == 2
+
+
+async def test_what_is_agreed_to_on_return_is_what_there_is_now(room: Newsroom) -> None:
+    await do(room, "save", cadence="weekly", weekday="fri")
+    await do(room, "leave")
+    now = dict(room.app.newsletters)
+    now["daily"] = replace(now["daily"], cadences=(Cadence.DAILY,))
+    room.app.newsletters = now
+    said = (await do(room, "join")).text
+    assert "every day at 07:00" in said
+    assert "every day at 07:00" in its(room).consent["agreed_to"]
+    assert its(room).slot.startswith("daily/daily@")
+
+
+async def test_the_language_of_a_later_sign_up_counts_once_it_is_confirmed(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    await visitor(room).sign_up(newsletter="alerts", locale="de")
+    await deliver(room)
+    assert reader(room).locale == ""
+    await visitor(room).post(last_link(server))
+    assert reader(room).locale == "de"
+    assert "asked_locale" not in its(room, "alerts").consent
+    await deliver(room)
+    assert server.to(ADA)[-1].data.count(b"Content-Language: de") == 1
 
 
 @pytest.mark.parametrize(
@@ -580,6 +638,17 @@ async def test_who_downloads_is_told_once_a_day_in_their_own_time(
     await deliver(room)
     assert len(server.to(ADA)) == 2
     room.check_books()
+
+
+async def test_who_chose_no_zone_is_told_the_time_of_their_newsletter(
+    room: Newsroom, server: SmtpServer
+) -> None:
+    now = dict(room.app.newsletters)
+    now["daily"] = replace(now["daily"], zone="America/New_York")
+    room.app.newsletters = now
+    await do(room, "data")
+    await deliver(room)
+    assert "on November 2, 2026 at 4:00" in " ".join(read(server.to(ADA)[0])[1].split())
 
 
 async def test_who_may_get_no_mail_is_not_told_of_a_download(

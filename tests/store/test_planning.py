@@ -12,10 +12,17 @@ from sqlalchemy import func, select, update
 
 from publisher.core import planning
 from publisher.core.edition import VariantContent
-from publisher.core.model import Cadence, DeliveryState, EditionState, Newsletter
+from publisher.core.model import (
+    Cadence,
+    ConfiguredCategory,
+    DeliveryState,
+    EditionState,
+    Newsletter,
+)
 from publisher.newsletters.plan import decided
 from publisher.store import (
     articles,
+    category_settings,
     control,
     editions,
     memberships,
@@ -282,6 +289,39 @@ def test_what_is_over_the_daily_cap_folds_into_a_later_mail(world: World) -> Non
     world.wait(days=1).publish("three")
     world.wait(minutes=2).plan()
     assert world.mails("ada") == [["one"], ["three", "two"]]
+
+
+@pytest.mark.parametrize("to", [ALERTS, DAILY], ids=["alerts", "daily"])
+def test_a_category_that_becomes_another_brings_its_readers_nothing_old(
+    world: World, to: Newsletter
+) -> None:
+    world.publish("f0", "football")
+    world.subscribe("ada", to, categories=["football"])
+    for number in range(30):
+        world.publish(f"s{number}", "sport")
+        world.wait(hours=24).plan()
+    merged = ConfiguredCategory(slug="sport", title="sport", formerly=("football",))
+    with world.db.write() as conn:
+        category_settings.settle(conn, [merged])
+    world.publish("new", "sport")
+    world.wait(days=1).plan()
+    assert world.mails("ada") == [["new"]]
+
+
+def test_an_alert_that_is_over_the_cap_comes_the_next_day_by_itself(world: World) -> None:
+    world.subscribe("ada", ALERTS)
+    with world.db.write() as conn:
+        conn.execute(update(subscriber).values(max_per_day=1))
+    world.publish("one")
+    world.wait(minutes=2).plan()
+    world.publish("two")
+    for _ in range(14):
+        assert world.wait(hours=1).plan() == 0
+    assert world.wait(hours=1).plan() == 1  # midnight in UTC, the zone of the alerts
+    world.wait(days=3).plan()
+    assert world.mails("ada") == [["one"], ["two"]]
+    world.publish("three")  # and what is new does not wait for midnight
+    assert world.wait(minutes=2).plan() == 1
 
 
 @pytest.mark.parametrize("to", [ALERTS, DAILY], ids=["alerts", "daily"])
