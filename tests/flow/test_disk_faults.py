@@ -141,7 +141,7 @@ def test_a_disk_that_is_full_or_broken_in_mid_send_costs_no_copy(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_wherever_it_fails_nothing_is_lost_or_sent_twice(tmp_path: Path, kind: Fault) -> None:
-    with press(tmp_path, 3000) as its, its.room.site.daemon() as process:
+    with press(tmp_path, 6000) as its, its.room.site.daemon() as process:
         for first in POSITIONS:
             passing = replace(kind, when=f"{first}..{first + 2}")
             its.wait_for_mails(first)
