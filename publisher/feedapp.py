@@ -233,7 +233,7 @@ class FeedApp:
         with self.db.read() as conn:
             built = build(conn, shelf, self.output)
         with self.db.read() as conn:
-            remove(self.output.directory, category_settings.gone(conn))
+            remove(self.output.directory, [slug for slug, _ in shelf.gone(conn)])
         self._note_pings()
         return built
 

@@ -112,8 +112,9 @@ def _called(conn: Connection, title: str) -> Row[Any] | None:
     key = category_key(title)
     configured = category.c.configured | category.c.moved_to.is_not(None)
     rows = conn.execute(select(category).where(configured).order_by(category.c.slug)).all()
-    titled = [row for row in rows if not row.moved_to and category_key(row.title) == key]
-    return next(iter([*titled, *(row for row in rows if row.slug == key)]), None)
+    found = [row for row in rows if not row.moved_to and category_key(row.title) == key]
+    found += [row for row in rows if row.slug == key]
+    return found[0] if found else None
 
 
 def _told_first(found: Row[Any], named: CategoryName) -> bool:

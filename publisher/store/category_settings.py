@@ -45,16 +45,6 @@ def is_retired(conn: Connection, slug: str) -> bool:
     return bool(conn.execute(select(category.c.retired).where(category.c.slug == slug)).scalar())
 
 
-def gone(conn: Connection) -> list[str]:
-    """Slugs under which nothing is published any more: moved or retired."""
-    rows = conn.execute(
-        select(category.c.slug).where(
-            category.c.moved_to.is_not(None) | category.c.retired.is_(True)
-        )
-    )
-    return list(rows.scalars())
-
-
 def _values(each: ConfiguredCategory) -> dict[str, object]:
     # What it leaves open a source may know: to clear that would be undone at the next intake.
     told = {"description": each.description, "parent": each.parent}
